@@ -1,0 +1,1 @@
+"""A twelve-factor service: one codebase, one artefact, several process types. Importing it does nothing."""

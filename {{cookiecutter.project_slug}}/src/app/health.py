@@ -1,0 +1,82 @@
+"""What a platform asks: is the process alive, may it get requests, which release is it (factor IX)."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel
+
+from app.database import REQUIRED_REVISION, Database
+from app.errors import DatabaseUnavailable
+from app.identity import SERVICE, build_commit, service_version
+from app.problems import RETRY_AFTER, problem
+from app.settings import Settings
+
+PROBES = frozenset({"/livez", "/readyz", "/version"})  # answered whatever the load, and logged at debug
+
+router = APIRouter(tags=["health"])
+
+
+class Readiness:
+    """Whether this process may be sent requests. Draining is set once, by SIGTERM, and never taken back."""
+
+    def __init__(self, database: Database) -> None:
+        self.is_draining = False
+        self._database = database
+
+    async def reasons_against(self) -> list[str]:
+        """Why this process should get no requests now; an empty list when it should."""
+        if self.is_draining:
+            return ["draining: this process was asked to stop"]
+        try:
+            revision = await self._database.schema_revision()
+        except DatabaseUnavailable as error:
+            return [str(error)]
+        if revision is None or revision < REQUIRED_REVISION:
+            has = f"is at revision {revision}" if revision else "has no revision yet"
+            return [f"The schema {has}; this release needs {REQUIRED_REVISION}: run `migrate`."]
+        return []
+
+
+class Status(BaseModel):
+    """A probe's good answer."""
+
+    status: str
+
+
+class Version(BaseModel):
+    """Which service this is, the commit of its build, and the release (build + config) it runs as."""
+
+    service: str
+    version: str
+    commit: str
+    release: str
+
+
+def readiness_of(request: Request) -> Readiness:
+    """The readiness of the process that answers."""
+    readiness: Readiness = request.app.state.readiness
+    return readiness
+
+
+@router.get("/livez")
+async def livez() -> Status:
+    """Whether the process works; it asks nobody else, since a restart does not heal another's outage."""
+    return Status(status="alive")
+
+
+@router.get("/readyz", responses={503: {"description": "Not ready, with the reasons"}})
+async def readyz(request: Request, readiness: Annotated[Readiness, Depends(readiness_of)]) -> Response:
+    """Whether requests may come here: not while draining, nor without its database, nor on too old a schema."""
+    reasons = await readiness.reasons_against()
+    if reasons:
+        detail = "Not ready: " + " ".join(reasons)
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, RETRY_AFTER, reasons=reasons)
+    return Response('{"status":"ready"}', media_type="application/json")
+
+
+@router.get("/version")
+async def read_version(request: Request) -> Version:
+    """What runs here."""
+    settings: Settings = request.app.state.settings
+    return Version(service=SERVICE, version=service_version(), commit=build_commit(), release=settings.release)

@@ -1,0 +1,161 @@
+"""Events: one JSON object per line on stdout, whoever speaks, in one format; nothing is routed or stored (factor XI).
+
+Our own events and those of libraries (stdlib `logging`, warnings, threads, the interpreter's last words) end in the
+same two places: `_render`, which bounds a line, and `Stream`, which never lets a reader stop the service.
+"""
+
+import json
+import logging
+import os
+import select
+import sys
+import threading
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import structlog
+from structlog.contextvars import merge_contextvars
+from structlog.stdlib import ProcessorFormatter, add_log_level, add_logger_name
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from app.identity import SERVICE
+
+MAX_LINE_BYTES = 4096  # PIPE_BUF: writes up to this are atomic, so that several processes can share one pipe
+VALUE_CHARACTERS = (2500, 500, 50)  # a line that is too long has its values cut to the first of these that fits
+PATIENCE_MILLISECONDS = 100
+QUIET_LIBRARIES = ("httpx", "httpcore")  # their info says again what our own event says
+
+
+class Stream:
+    """Writes lines to a file descriptor at once: no buffer that a kill −9 could lose.
+
+    A reader that has gone is ignored. A reader that has stopped costs one wait of 100 ms; from then on events are
+    dropped, and counted, until there is room again, because a full pipe must not freeze the service.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+        self._lock = threading.Lock()
+        self.dropped_events = 0
+
+    def write(self, line: bytes) -> None:
+        with self._lock:
+            try:
+                if not self._poll.poll(0 if self.dropped_events else PATIENCE_MILLISECONDS):
+                    raise BlockingIOError
+                while line:
+                    line = line[os.write(self._descriptor, line) :]
+            except OSError:
+                self.dropped_events += 1
+            else:
+                self.dropped_events = 0
+
+
+class _Writer:
+    """The end of structlog's chain: a logger with a name, whose every method writes the rendered line."""
+
+    def __init__(self, stream: Stream, name: str = "app") -> None:
+        self._stream = stream
+        self.name = name
+
+    def info(self, line: str) -> None:
+        self._stream.write(line.encode())
+
+    debug = warning = error = critical = info
+
+
+class _Handler(logging.Handler):
+    """The end of stdlib logging: a record becomes an event like any other."""
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._stream.write(self.format(record).encode())
+        except Exception as error:  # a record that cannot be formatted is an event, not a traceback on stderr
+            fallback = record.__class__("app.logs", logging.ERROR, "", 0, "event not rendered", None, None)
+            fallback.__dict__["_reason"] = repr(error)
+            self._stream.write(self.format(fallback).encode())
+
+
+def configure_logs(process: str, release: str, level: str = "info", descriptor: int = 1) -> None:
+    """Send every event of this process to a file descriptor, each with the service's, release's and process's name."""
+    stream = Stream(descriptor)
+    identity = {"service": SERVICE, "release": release, "process": process}
+    describe: list[Processor] = [
+        merge_contextvars,
+        add_log_level,
+        add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        partial(_identify, identity),
+    ]
+    render = partial(_render, stream)
+    structlog.configure(
+        processors=[*describe, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=partial(_Writer, stream),
+        cache_logger_on_first_use=True,
+    )
+    handler = _Handler(stream)
+    handler.setFormatter(
+        ProcessorFormatter(foreign_pre_chain=describe, processors=[ProcessorFormatter.remove_processors_meta, render])
+    )
+    logging.basicConfig(handlers=[handler], level=max(logging.INFO, getattr(logging, level.upper())), force=True)
+    for library in QUIET_LIBRARIES:
+        logging.getLogger(library).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    _catch_last_words()
+
+
+def _identify(identity: dict[str, str], _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event.update(identity)
+    return event
+
+
+def _render(stream: Stream, _logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    """One line of ASCII, which no newline, escape sequence or broken UTF-8 in a value can split or corrupt."""
+    if stream.dropped_events:
+        event["dropped_events"] = stream.dropped_events
+    line = _dump(event)
+    for characters in VALUE_CHARACTERS:
+        if len(line) < MAX_LINE_BYTES:
+            break
+        line = _dump({key: _shorten(value, characters) for key, value in event.items()})
+    return line + "\n"
+
+
+def _dump(event: EventDict) -> str:
+    try:
+        return json.dumps(event, default=str, allow_nan=False)
+    except (TypeError, ValueError):  # a key that is no string, a NaN, a circle
+        return json.dumps({str(key): repr(value) for key, value in event.items()})
+
+
+def _shorten(value: Any, characters: int) -> Any:
+    """Keep a value's start and, since a traceback says most there, its end."""
+    if isinstance(value, int | float | None):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= characters else f"{text[: characters // 5]} … {text[-characters * 4 // 5 :]}"
+
+
+def _catch_last_words() -> None:
+    """Make events of what the interpreter would print to stderr: a crash, in the main thread or another one."""
+    log: FilteringBoundLogger = structlog.get_logger(__name__)
+
+    def crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        log.critical("process crashed", exc_info=(kind, error, trace))
+
+    def thread_crashed(args: threading.ExceptHookArgs) -> None:
+        log.error("thread crashed", thread=args.thread and args.thread.name, exc_info=args.exc_value)
+
+    def ignored(args: "sys.UnraisableHookArgs") -> None:
+        log.error("exception ignored", where=repr(args.object), exc_info=args.exc_value)
+
+    sys.excepthook, threading.excepthook, sys.unraisablehook = crashed, thread_crashed, ignored

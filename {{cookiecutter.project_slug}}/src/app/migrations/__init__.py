@@ -1,0 +1,1 @@
+"""The schema's history: revisions that expand first and contract a release later."""

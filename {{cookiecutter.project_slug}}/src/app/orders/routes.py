@@ -1,0 +1,55 @@
+"""Orders over HTTP."""
+
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from pydantic import StringConstraints
+
+from app.database import Database
+from app.orders.schemas import NewOrder, OrderPage, PlacedOrder
+from app.orders.store import find_order, insert_order, list_orders
+from app.problems import Problem
+
+router = APIRouter(prefix="/orders", tags=["orders"], responses={code: {"model": Problem} for code in (422, 503)})
+
+
+def database_of(request: Request) -> Database:
+    """The database of the process that answers."""
+    database: Database = request.app.state.database
+    return database
+
+
+AttachedDatabase = Annotated[Database, Depends(database_of)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(description="makes a retry safe: the same key gets the same order"),
+    StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$"),
+]
+
+
+@router.post("", status_code=201)
+async def place_order(new: NewOrder, database: AttachedDatabase, idempotency_key: IdempotencyKey = None) -> PlacedOrder:
+    """Place an order. It is committed when the answer is sent: a 201 survives whatever happens to this process."""
+    async with database.transaction() as connection:
+        order, _is_new = await insert_order(connection, new, idempotency_key)
+    return PlacedOrder.model_validate(order)
+
+
+@router.get("/{order_id}", responses={404: {"model": Problem}})
+async def read_order(order_id: uuid.UUID, database: AttachedDatabase) -> PlacedOrder:
+    """One order."""
+    async with database.reading() as connection:
+        return PlacedOrder.model_validate(await find_order(connection, order_id))
+
+
+@router.get("")
+async def read_orders(
+    database: AttachedDatabase,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+) -> OrderPage:
+    """A page of orders, newest first."""
+    async with database.reading() as connection:
+        orders, next_cursor = await list_orders(connection, limit, cursor)
+    return OrderPage(items=[PlacedOrder.model_validate(order) for order in orders], next_cursor=next_cursor)

@@ -1,0 +1,41 @@
+"""The web application: the composition root, where every part meets its settings."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI
+from structlog.typing import FilteringBoundLogger
+
+from app import health
+from app.database import Database
+from app.identity import SERVICE, service_version
+from app.limits import LimitsMiddleware
+from app.middleware import AccessMiddleware
+from app.orders import routes as orders
+from app.problems import answer_errors
+from app.settings import Settings
+
+log: FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Compose the application. Nothing is connected yet: the database may come later, or go and come back."""
+    database = Database(settings, "web")
+    readiness = health.Readiness(database)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        log.info("web started", host=settings.host, port=settings.port)
+        yield
+        await database.close()
+        log.info("web stopped")
+
+    app = FastAPI(title=SERVICE, version=service_version(), lifespan=lifespan)
+    app.state.settings, app.state.database, app.state.readiness = settings, database, readiness
+    app.include_router(health.router)
+    app.include_router(orders.router)
+    answer_errors(app)
+    app.add_middleware(LimitsMiddleware, settings=settings)
+    app.add_middleware(AccessMiddleware, readiness=readiness)  # the last one added is the outermost
+    return app
