@@ -137,10 +137,12 @@ def _refuse_closed_connection(dbapi_connection: Any, _record: Any, _proxy: Any) 
         raise DisconnectionError("closed by the server while idle")
 
 
-def _shut_down(connection: psycopg.AsyncConnection[Any]) -> None:
-    with contextlib.suppress(OSError, psycopg.Error):  # closed meanwhile
-        with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
-            duplicate.shutdown(socket.SHUT_RDWR)
+def _shut_down(connection: Any) -> None:
+    with (
+        contextlib.suppress(OSError, psycopg.Error),  # closed meanwhile
+        socket.socket(fileno=os.dup(connection.fileno())) as duplicate,
+    ):
+        duplicate.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
@@ -158,7 +160,6 @@ def _as_unavailable(timeout_seconds: float) -> Iterator[None]:
         raise DatabaseUnavailable(f"The database is not available: {type(error.orig).__name__}.") from error
     except OSError as error:
         raise DatabaseUnavailable(f"The database is not available: {error.strerror}.") from error
-
 
 
 def wait_until_reachable(engine: Engine, limit_seconds: float) -> None:

@@ -13,7 +13,7 @@ CLOSE = {"Connection": "close"}  # the rest of a body that is not read would be 
 
 
 class LimitsMiddleware:
-    """Refuses at the door what the process has no room for. uvicorn's own `limit_concurrency` would refuse probes, too."""
+    """Refuses what the process has no room for; uvicorn's own `limit_concurrency` would refuse probes, too."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app

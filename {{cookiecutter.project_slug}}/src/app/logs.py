@@ -77,10 +77,9 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._stream.write(self.format(record).encode())
-        except Exception as error:  # a record that cannot be formatted is an event, not a traceback on stderr
-            fallback = record.__class__("app.logs", logging.ERROR, "", 0, "event not rendered", None, None)
-            fallback.__dict__["_reason"] = repr(error)
-            self._stream.write(self.format(fallback).encode())
+        except Exception as error:  # noqa: BLE001  # a record that cannot be formatted is an event, not a traceback on stderr
+            message = f"event not rendered: {error!r}"
+            self._stream.write(self.format(logging.makeLogRecord({"name": record.name, "msg": message})).encode())
 
 
 def configure_logs(process: str, release: str, level: str = "info", descriptor: int = 1) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
-from pydantic import BaseModel
 from structlog.typing import FilteringBoundLogger
 
 from app.errors import DatabaseUnavailable, IdempotencyKeyReused, InvalidCursor, OrderNotFound, SchemaOutdated
@@ -62,8 +62,8 @@ def answer_errors(app: FastAPI) -> None:
     """Have every error that a request can meet answered by this module."""
     for situation in ANSWERS:
         app.add_exception_handler(situation, _answer_situation)
-    app.add_exception_handler(HTTPException, _answer_http_exception)
-    app.add_exception_handler(RequestValidationError, _answer_invalid_request)
+    app.exception_handler(HTTPException)(_answer_http_exception)
+    app.exception_handler(RequestValidationError)(_answer_invalid_request)
 
 
 async def _answer_situation(_request: Request, error: Exception) -> ProblemResponse:
@@ -73,14 +73,12 @@ async def _answer_situation(_request: Request, error: Exception) -> ProblemRespo
     return problem(status, str(error), headers)
 
 
-async def _answer_http_exception(_request: Request, error: Exception) -> ProblemResponse:
-    assert isinstance(error, HTTPException)
+async def _answer_http_exception(_request: Request, error: HTTPException) -> ProblemResponse:
     return problem(error.status_code, error.detail, dict(error.headers or {}))
 
 
-async def _answer_invalid_request(_request: Request, error: Exception) -> ProblemResponse:
+async def _answer_invalid_request(_request: Request, error: RequestValidationError) -> ProblemResponse:
     """Name each bad field and why, without its value: it may be secret, huge, or not even encodable."""
-    assert isinstance(error, RequestValidationError)
     fields = [{"field": _place(e["loc"]), "reason": e["msg"]} for e in error.errors()]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "The request does not have the expected form.", errors=fields)
 

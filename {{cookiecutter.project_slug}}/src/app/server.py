@@ -104,7 +104,8 @@ def _drained_on_sigterm(readiness: Readiness, settings: Settings) -> Iterator[No
     """
     loop = asyncio.get_running_loop()
     stop = signal.getsignal(signal.SIGTERM)
-    assert callable(stop)
+    if not callable(stop):
+        raise RuntimeError("uvicorn has installed no handler of SIGTERM before the lifespan")
 
     def start_draining(signum: int, _frame: FrameType | None) -> None:
         if readiness.is_draining:

@@ -3,7 +3,6 @@
 import os
 from difflib import SequenceMatcher
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from psycopg import pq
@@ -52,7 +51,7 @@ Count = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class _FromEnvironment(BaseSettings):
-    """Values come from environment variables with exactly the field's name in capitals: no file, no alias, no prefix."""
+    """Values come from environment variables named exactly like the field, in capitals: no file, no alias."""
 
     model_config = SettingsConfigDict(
         alias_generator=str.upper, populate_by_name=True, case_sensitive=True, extra="ignore", frozen=True
@@ -85,7 +84,7 @@ class Settings(_FromEnvironment):
     """The service's settings; the field's description is its documentation (`app config --schema`)."""
 
     port: int = Field(8000, ge=1, le=65535, description="TCP port of `web`")
-    host: str = Field("0.0.0.0", description="address that `web` listens on")
+    host: str = Field("0.0.0.0", description="address that `web` listens on")  # noqa: S104  # a container's
     database_url: PostgresUrl = Field(description="`postgres://` or `postgresql://user:password@host:port/name`")
     database_password_file: FilePath | None = Field(
         None, description="file with the password, read at every new connection: a rotated one needs no restart"
@@ -201,7 +200,8 @@ def describe_settings() -> list[tuple[str, str, str]]:
 def _shown_default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    return "–" if field.default is None else f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+    default = field.default
+    return "–" if default is None else f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def shown_values(settings: Settings) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The forms of orders at the API: what a client sends and what it gets."""
 
 import uuid
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field

@@ -1,4 +1,4 @@
-"""Example orders for a new database: an admin process with settings of its own, which nothing else runs (factor XII)."""
+"""Example orders for a new database: an admin process with settings of its own (factor XII)."""
 
 import structlog
 from sqlalchemy import func, select
@@ -22,7 +22,7 @@ async def seed_orders(settings: Settings, seed: SeedSettings) -> None:
     """Place SEED_ORDERS example orders, each in a transaction of its own.
 
     Their idempotency keys make it safe to run again, also after a kill in the middle: what is there is not placed
-    twice. A database with orders of other origin is left alone, with `ConfigurationError`, unless SEED_CONFIRM says yes.
+    twice. A database that holds other orders, too, is left alone (`ConfigurationError`) unless SEED_CONFIRM is yes.
     """
     database = Database(settings, "seed")
     try:

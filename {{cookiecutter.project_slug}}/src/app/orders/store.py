@@ -4,6 +4,7 @@ import base64
 import binascii
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Row, select
 from sqlalchemy.dialects.postgresql import insert
@@ -15,7 +16,7 @@ from app.orders.schemas import NewOrder
 
 COLUMNS = (Order.id, Order.item, Order.quantity, Order.status, Order.created_at)
 
-OrderRow = Row[tuple[uuid.UUID, str, int, str, object]]
+OrderRow = Row[uuid.UUID, str, int, str, datetime]
 
 
 async def insert_order(connection: AsyncConnection, new: NewOrder, key: str | None) -> tuple[OrderRow, bool]:
