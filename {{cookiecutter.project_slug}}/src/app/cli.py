@@ -6,14 +6,13 @@ Imports stand inside the commands, so that each loads what it needs: `web` never
 import argparse
 import asyncio
 import json
-import os
 from collections.abc import Callable
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
 from app.errors import ConfigurationError, DatabaseUnavailable, LockNotObtained, PortUnavailable
-from app.identity import SERVICE, build_commit
+from app.identity import SERVICE
 from app.logs import configure_logs
 from app.settings import (
     SeedSettings,
@@ -127,7 +126,6 @@ def _run_with_settings(command: str) -> int:
     configure_logs(command, settings.release, settings.log_level, descriptor)
     for name, meant in misspelt_variables().items():
         log.warning("variable looks misspelt", variable=name, meant=meant)
-    log.info("process started", commit=build_commit(), pid=os.getpid())
     return (PROCESSES | REPORTS)[command](settings)
 
 

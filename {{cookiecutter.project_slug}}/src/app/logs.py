@@ -24,7 +24,7 @@ from app.identity import SERVICE
 MAX_LINE_BYTES = 4096  # PIPE_BUF: writes up to this are atomic, so that several processes can share one pipe
 VALUE_CHARACTERS = (2500, 500, 50)  # a line that is too long has its values cut to the first of these that fits
 PATIENCE_MILLISECONDS = 100
-QUIET_LIBRARIES = ("httpx", "httpcore")  # their info says again what our own event says
+QUIET_LIBRARIES = ("httpx", "httpcore", "alembic.runtime.plugins")  # at info they say what our own events say
 
 
 class Stream:
@@ -113,8 +113,9 @@ def configure_logs(process: str, release: str, level: str = "info", descriptor: 
 
 
 def _identify(identity: dict[str, str], _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    event.update(identity)
-    return event
+    """Put first what every event has, in the order in which a person reads it."""
+    head = {key: event.pop(key, None) for key in ("timestamp", "level", "event", "logger")}
+    return {**head, **identity, **event}
 
 
 def _render(stream: Stream, _logger: WrappedLogger, _method: str, event: EventDict) -> str:

@@ -1,5 +1,6 @@
 """The web application: the composition root, where every part meets its settings."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from app import health
 from app.database import Database
-from app.identity import SERVICE, service_version
+from app.identity import SERVICE, build_commit, service_version
 from app.limits import LimitsMiddleware
 from app.middleware import AccessMiddleware
 from app.orders import routes as orders
@@ -26,7 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        log.info("web started", host=settings.host, port=settings.port)
+        log.info("web started", host=settings.host, port=settings.port, commit=build_commit(), pid=os.getpid())
         yield
         await database.close()
         log.info("web stopped")
