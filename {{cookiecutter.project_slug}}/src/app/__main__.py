@@ -8,8 +8,9 @@ import json
 import os
 import signal
 import sys
-import time
 import traceback
+from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType
 
 LONG_RUNNING = ("web", "worker")
@@ -27,10 +28,13 @@ def main() -> int:
         from app.cli import run
     except Exception:  # whatever a broken artefact raises must still leave one event behind
         event = {
-            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
             "level": "critical",
             "event": "import failed",
             "logger": __name__,
+            "service": Path(__file__).with_name("name.txt").read_text().strip(),
+            "release": "unknown",  # what reads the environment could not be imported
+            "process": " ".join(sys.argv[1:2]),
             "exception": traceback.format_exc(limit=-5)[-3000:],
         }
         print(json.dumps(event), flush=True)

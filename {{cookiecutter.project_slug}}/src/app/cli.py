@@ -110,7 +110,7 @@ def run(arguments: list[str]) -> int:
         log.critical("configuration refused", problems=error.problems)
         return EXIT_CODES[ConfigurationError]
     except (PortUnavailable, DatabaseUnavailable, LockNotObtained) as error:
-        log.critical("command failed", reason=str(error))
+        log.critical("command failed", reason=str(error), cause=getattr(error, "cause", ""))
         return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
     except KeyboardInterrupt:
         return 130

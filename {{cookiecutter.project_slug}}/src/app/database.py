@@ -157,9 +157,10 @@ def _as_unavailable(timeout_seconds: float) -> Iterator[None]:
             raise SchemaOutdated("The database's schema is older than this release needs.") from error
         raise
     except (OperationalError, InterfaceError) as error:
-        raise DatabaseUnavailable(f"The database is not available: {type(error.orig).__name__}.") from error
+        cause = str(error.orig).strip().partition("\n")[0]
+        raise DatabaseUnavailable(f"The database is not available ({type(error.orig).__name__}).", cause) from error
     except OSError as error:
-        raise DatabaseUnavailable(f"The database is not available: {error.strerror}.") from error
+        raise DatabaseUnavailable("The database is not available.", str(error)) from error
 
 
 def wait_until_reachable(engine: Engine, limit_seconds: float) -> None:

@@ -12,7 +12,14 @@ class ConfigurationError(Exception):
 
 
 class DatabaseUnavailable(Exception):
-    """The database did not do its part within DATABASE_TIMEOUT_SECONDS, or could not be reached at all."""
+    """The database did not do its part within DATABASE_TIMEOUT_SECONDS, or could not be reached at all.
+
+    The message is fit for a client; `cause` is for the log: it may name hosts and users, but holds no password.
+    """
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class SchemaOutdated(DatabaseUnavailable):

@@ -37,8 +37,9 @@ class AccessMiddleware:
         clear_contextvars()
         bind_contextvars(request_id=request_id)
         # GET's answer serves HEAD as well (RFC 9110, 9.3.2); the server leaves the body out
-        inner = dict(scope, method="GET") if scope["method"] == "HEAD" else scope
-        answer = _Answer(send, request_id, self._readiness)
+        is_head = scope["method"] == "HEAD"
+        inner = dict(scope, method="GET") if is_head else scope
+        answer = _Answer(send, request_id, self._readiness, is_head)
         started = time.perf_counter()
         try:
             await self._app(inner, receive, answer.send)
@@ -53,8 +54,9 @@ class AccessMiddleware:
 class _Answer:
     """Passes an answer on, with the headers that every answer has, and remembers what it was."""
 
-    def __init__(self, send: Send, request_id: str, readiness: Readiness) -> None:
+    def __init__(self, send: Send, request_id: str, readiness: Readiness, is_head: bool) -> None:
         self._send = send
+        self._is_head = is_head
         self._request_id = request_id
         self._readiness = readiness
         self.status: int | None = None
@@ -68,7 +70,7 @@ class _Answer:
             if self._readiness.is_draining:
                 headers["Connection"] = "close"  # sends keep-alive clients to another process before this one goes
         else:
-            self.body_bytes += len(message.get("body", b""))
+            self.body_bytes += 0 if self._is_head else len(message.get("body", b""))
         await self._send(message)
 
 

@@ -69,7 +69,7 @@ def answer_errors(app: FastAPI) -> None:
 async def _answer_situation(_request: Request, error: Exception) -> ProblemResponse:
     status, headers = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
     if status >= 500:
-        log.warning("request not served", reason=str(error), error=type(error).__name__)
+        log.warning("request not served", reason=str(error), cause=getattr(error, "cause", ""))
     return problem(status, str(error), headers)
 
 
