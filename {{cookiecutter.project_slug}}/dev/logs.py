@@ -5,7 +5,9 @@
 The service has one format; how a person likes to read it is decided here, outside of it.
 """
 
+import contextlib
 import json
+import signal
 import sys
 from typing import Any
 
@@ -40,12 +42,11 @@ def pleasant(line: str, *, colours: bool = True) -> str:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which still has something to say
     colours = sys.stdout.isatty()
-    try:
+    with contextlib.suppress(BrokenPipeError):
         for line in sys.stdin:
             print(pleasant(line.rstrip("\n"), colours=colours), flush=True)
-    except (KeyboardInterrupt, BrokenPipeError):
-        return
 
 
 if __name__ == "__main__":
