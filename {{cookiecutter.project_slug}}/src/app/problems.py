@@ -73,8 +73,18 @@ async def _answer_situation(_request: Request, error: Exception) -> ProblemRespo
     return problem(status, str(error), headers)
 
 
-async def _answer_http_exception(_request: Request, error: HTTPException) -> ProblemResponse:
-    return problem(error.status_code, error.detail, dict(error.headers or {}))
+async def _answer_http_exception(request: Request, error: HTTPException) -> ProblemResponse:
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers |= _allowed_methods(request)
+    return problem(error.status_code, error.detail, headers)
+
+
+def _allowed_methods(request: Request) -> dict[str, str]:
+    """All that the path takes; Starlette names the methods of one of its routes only."""
+    operations = request.app.openapi()["paths"].get(request.scope["route"].path, {})
+    methods = sorted(method.upper() for method in operations) + ["HEAD"] * ("get" in operations)
+    return {"Allow": ", ".join(methods)} if methods else {}
 
 
 async def _answer_invalid_request(_request: Request, error: RequestValidationError) -> ProblemResponse:
