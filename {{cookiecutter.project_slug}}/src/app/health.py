@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from app.database import REQUIRED_REVISION, Database
 from app.errors import DatabaseUnavailable
 from app.identity import SERVICE, build_commit, service_version
-from app.problems import RETRY_AFTER, problem
+from app.problems import RETRY_AFTER, documented, problem
 from app.settings import Settings
 
 PROBES = frozenset({"/livez", "/readyz", "/version"})  # answered whatever the load, and logged at debug
@@ -65,7 +65,7 @@ async def livez() -> Status:
     return Status(status="alive")
 
 
-@router.get("/readyz", responses={503: {"description": "Not ready, with the reasons"}})
+@router.get("/readyz", responses=documented(503))
 async def readyz(request: Request, readiness: Annotated[Readiness, Depends(readiness_of)]) -> Response:
     """Whether requests may come here: not while draining, nor without its database, nor on too old a schema."""
     reasons = await readiness.reasons_against()

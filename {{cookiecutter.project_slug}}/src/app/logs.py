@@ -23,15 +23,15 @@ from app.identity import SERVICE
 
 MAX_LINE_BYTES = 4096  # PIPE_BUF: writes up to this are atomic, so that several processes can share one pipe
 VALUE_CHARACTERS = (2500, 500, 50)  # a line that is too long has its values cut to the first of these that fits
-PATIENCE_MILLISECONDS = 100
+PATIENCE_MILLISECONDS = 500
 QUIET_LIBRARIES = ("httpx", "httpcore", "alembic.runtime.plugins")  # at info they say what our own events say
 
 
 class Stream:
     """Writes lines to a file descriptor at once: no buffer that a kill −9 could lose.
 
-    A reader that has gone is ignored. A reader that has stopped costs one wait of 100 ms; from then on events are
-    dropped, and counted, until there is room again, because a full pipe must not freeze the service.
+    A reader that has gone is ignored. A reader that has stopped costs one wait of half a second; from then on events
+    are dropped, and counted, until there is room again, because a full pipe must not freeze the service.
     """
 
     def __init__(self, descriptor: int) -> None:

@@ -26,13 +26,6 @@ ANSWERS: dict[type[Exception], tuple[HTTPStatus, dict[str, str]]] = {
 }
 
 
-class FieldProblem(BaseModel):
-    """One field of a request that is not as it should be."""
-
-    field: str
-    reason: str
-
-
 class Problem(BaseModel):
     """What an error looks like to a client (RFC 9457)."""
 
@@ -40,13 +33,19 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    errors: list[FieldProblem] | None = None
+    errors: list[dict[str, str]] | None = None
 
 
 class ProblemResponse(JSONResponse):
     """An answer that says what went wrong."""
 
     media_type = "application/problem+json"
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What the API's contract says of these statuses; FastAPI would document them as `application/json`."""
+    content = {ProblemResponse.media_type: {"schema": Problem.model_json_schema()}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
 def problem(

@@ -9,9 +9,9 @@ from pydantic import StringConstraints
 from app.database import Database
 from app.orders.schemas import NewOrder, OrderPage, PlacedOrder
 from app.orders.store import find_order, insert_order, list_orders
-from app.problems import Problem
+from app.problems import documented
 
-router = APIRouter(prefix="/orders", tags=["orders"], responses={code: {"model": Problem} for code in (422, 503)})
+router = APIRouter(prefix="/orders", tags=["orders"], responses=documented(422, 503, 504))
 
 
 def database_of(request: Request) -> Database:
@@ -28,7 +28,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=documented(400, 413))
 async def place_order(new: NewOrder, database: AttachedDatabase, idempotency_key: IdempotencyKey = None) -> PlacedOrder:
     """Place an order. It is committed when the answer is sent: a 201 survives whatever happens to this process."""
     async with database.transaction() as connection:
@@ -36,7 +36,7 @@ async def place_order(new: NewOrder, database: AttachedDatabase, idempotency_key
     return PlacedOrder.model_validate(order)
 
 
-@router.get("/{order_id}", responses={404: {"model": Problem}})
+@router.get("/{order_id}", responses=documented(404))
 async def read_order(order_id: uuid.UUID, database: AttachedDatabase) -> PlacedOrder:
     """One order."""
     async with database.reading() as connection:
