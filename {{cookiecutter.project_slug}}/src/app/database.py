@@ -26,7 +26,7 @@ from app.errors import DatabaseUnavailable, SchemaOutdated
 from app.identity import SERVICE
 from app.settings import Settings
 
-REQUIRED_REVISION = "0001"  # the oldest schema that this code runs on; a newer one is fine: expand, then contract
+REQUIRED_REVISION = "0002"  # the oldest schema that this code runs on; a newer one is fine: expand, then contract
 
 UNDEFINED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
 
