@@ -53,9 +53,7 @@ Count = Annotated[int, Field(ge=1, le=10_000)]
 class _FromEnvironment(BaseSettings):
     """Values come from environment variables named exactly like the field, in capitals: no file, no alias."""
 
-    model_config = SettingsConfigDict(
-        alias_generator=str.upper, populate_by_name=True, case_sensitive=True, extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(alias_generator=str.upper, case_sensitive=True, extra="ignore", frozen=True)
 
     @classmethod
     def settings_customise_sources(
