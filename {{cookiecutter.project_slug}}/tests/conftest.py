@@ -1,0 +1,111 @@
+"""What all tests share: a real PostgreSQL, and copies of a migrated database in it."""
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from dev.postgres import throw_away_postgres
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rounds", type=int, default=1, help="repeat whatever involves a signal, an outage or a race")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    rounds = metafunc.config.getoption("rounds")
+    if rounds > 1 and metafunc.definition.get_closest_marker("race"):
+        metafunc.fixturenames.append("round_number")
+        metafunc.parametrize("round_number", range(1, rounds + 1))
+
+
+@pytest.fixture
+def round_number() -> int:
+    return 1
+
+
+def pytest_report_header() -> list[str]:
+    """Say when the tests run on another Python than production will."""
+    dockerfile = ROOT / "Dockerfile"
+    found = (
+        re.search(r"python:(\d+\.\d+)|PYTHON_VERSION=(\d+\.\d+)", dockerfile.read_text())
+        if dockerfile.exists()
+        else None
+    )
+    image = found and (found[1] or found[2])
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return [f"NOTE: these tests run on Python {running}, the image on {image}"] if image and image != running else []
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """URL of a PostgreSQL server on which databases may be made: TEST_DATABASE_URL, DATABASE_URL or the wheel's own."""
+    url = os.environ.get("TEST_DATABASE_URL") or os.environ.get("DATABASE_URL")
+    if url:
+        yield url
+        return
+    with throw_away_postgres() as server:
+        yield server.url
+
+
+@contextmanager
+def new_database(cluster: str, template: str = "template0") -> Iterator[str]:
+    """A database's URL; it is dropped afterwards, whoever still uses it. `template` is the name of one to copy."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(cluster, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield with_database(cluster, name)
+    finally:
+        with psycopg.connect(cluster, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def with_database(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def migrate(database_url: str) -> None:
+    """Bring a database to head in the way that an operator does."""
+    command = [sys.executable, "-I", "-m", "app", "migrate"]
+    done = subprocess.run(command, env={"DATABASE_URL": database_url}, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def migrated_template(cluster: str) -> Iterator[str]:
+    """The name of a migrated database that others are copied from: 30 ms each instead of a migration."""
+    with new_database(cluster) as url:
+        migrate(url)
+        yield str(make_url(url).database)
+
+
+@pytest.fixture(scope="module")
+def database(cluster: str, migrated_template: str) -> Iterator[str]:
+    """URL of a migrated database, the module's own."""
+    with new_database(cluster, migrated_template) as url:
+        yield url
+
+
+@pytest.fixture
+def fresh_database(cluster: str, migrated_template: str) -> Iterator[str]:
+    """URL of a migrated database, the test's own."""
+    with new_database(cluster, migrated_template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database(cluster: str) -> Iterator[str]:
+    """URL of a database without any schema."""
+    with new_database(cluster) as url:
+        yield url

@@ -1,0 +1,48 @@
+"""The few things that the factor suite knows about the example domain. Replace orders, and you replace this file."""
+
+import random
+from contextlib import AbstractContextManager
+from typing import Any
+
+import psycopg
+
+COLLECTION = "/orders"
+ROUTE_OF_ONE = "/orders/{order_id}"
+TABLE = "orders"
+
+
+def new_row(item: str = "teapot") -> dict[str, Any]:
+    """A body that is accepted with 201."""
+    return {"item": item, "quantity": random.randint(1, 9)}
+
+
+def refused_row() -> dict[str, Any]:
+    """A body that is refused with 422."""
+    return {"item": "", "quantity": 0}
+
+
+def write_request() -> tuple[str, str, dict[str, Any]]:
+    """What a load client sends to write."""
+    return "POST", COLLECTION, new_row()
+
+
+def read_request() -> tuple[str, str]:
+    """What a load client sends to read."""
+    return "GET", f"{COLLECTION}?limit=5"
+
+
+def path_of(row_id: str) -> str:
+    return f"{COLLECTION}/{row_id}"
+
+
+def stored_ids(database_url: str) -> set[str]:
+    """The ids of all rows, read behind the service's back."""
+    with psycopg.connect(database_url) as connection:
+        return {str(row[0]) for row in connection.execute(f"SELECT id FROM {TABLE}")}
+
+
+def locked(database_url: str) -> AbstractContextManager[psycopg.Connection]:
+    """While this block lasts, every read and write of the service waits: a request in flight, for as long as wanted."""
+    connection = psycopg.connect(database_url)
+    connection.execute(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
+    return connection
