@@ -1,0 +1,49 @@
+# Needs Python >= 3.11, git and make; everything else comes from PyPI into .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+ROUNDS ?= 10
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint rounds mutants bench screenshots clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+install: .venv/synced ## install what the template's own tools and tests need into .venv
+
+.venv/synced: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	@echo "Installing the template's tools into .venv ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv sync --quiet --inexact
+	@touch $@
+
+demo: install ## render a service, start it on a real database, and show what it does
+	@python scripts/demo.py $$PPID
+
+test: install lint ## everything that must hold, in ten minutes
+	@python -m pytest -n $(WORKERS) $(TESTS)
+
+lint: install ## ruff and mypy over the template's own code
+	@ruff check hooks scripts tests bench
+	@ruff format --check hooks scripts tests bench
+	@mypy
+
+rounds: install ## whatever involves a signal, an outage or a race, ten times
+	@python scripts/rounds.py $(ROUNDS)
+
+mutants: install ## each proof must fail on a service that violates its factor
+	@python -m tests.mutants
+
+bench: install ## the service beside comparators: a table, JSON and charts
+	@python -m bench
+
+screenshots: install ## the pictures of the README
+	@python scripts/screenshots.py
+
+clean: ## remove what the other targets have made
+	@rm -rf .venv .cache build
