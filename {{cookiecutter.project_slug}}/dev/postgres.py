@@ -94,8 +94,10 @@ class Postgres:
 
     def is_running(self) -> bool:
         """Somebody else has started it, as `make dev` in another terminal does."""
-        with contextlib.suppress(psycopg.OperationalError):
-            return bool(self.ready_pid()) and psycopg.connect(self.url, connect_timeout=2).close() is None
+        if self.ready_pid() is None:
+            return False
+        with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url, connect_timeout=2):
+            return True
         return False
 
     def stop(self, with_signal: signal.Signals = signal.SIGINT) -> None:

@@ -2,53 +2,51 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import pytest
 from sqlalchemy import make_url
 
-from tests.factors.tools import APP, HOST, Line, Process, free_port
-
-
-class Start(Protocol):
-    """Starts one process of the service; `Start` ends it when the test does."""
-
-    def __call__(
-        self,
-        command: str,
-        *arguments: str,
-        program: tuple[str, ...] = APP,
-        cwd: Path | None = None,
-        stdin: int = subprocess.DEVNULL,
-        **settings: str | float | Path,
-    ) -> Process: ...
-
+from dev.postgres import free_port
+from tests.factors.tools import APP, HOST, Line, Process
 
 Evidence = Callable[[str], None]
 PROCESSES = pytest.StashKey[list[Process]]()
 
 
-@pytest.fixture
-def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
-    """Start processes as an operator does: `python -I -m app …` somewhere else, with nothing but settings around it."""
-    processes = request.node.stash.setdefault(PROCESSES, [])
+@dataclass(frozen=True)
+class Start:
+    """Starts processes as an operator does: `python -I -m app …`, somewhere else, with only its settings around it."""
 
-    def start_process(
-        command: str,
-        *arguments: str,
-        program: tuple[str, ...] = APP,
-        cwd: Path | None = None,
-        stdin: int = subprocess.DEVNULL,
-        **settings: str | float | Path,
-    ) -> Process:
+    started: list[Process]
+    cwd: Path
+    program: tuple[str, ...] = APP
+    stdin: int = subprocess.DEVNULL
+
+    def __call__(self, command: str, *arguments: str, **settings: str | float | Path) -> Process:
         places = {"HOST": HOST, "PORT": str(free_port())} if command == "web" else {}
         values = {name: str(value) for name, value in settings.items()}
-        process = Process([*program, command, *arguments], places | values, cwd or tmp_path, stdin)
-        processes.append(process)
+        process = Process([*self.program, command, *arguments], places | values, self.cwd, self.stdin)
+        self.started.append(process)
         return process
 
-    yield start_process
+    def ready(self, command: str = "web", **settings: str | float | Path) -> Process:
+        process = self(command, **settings)
+        process.wait_until_ready()
+        return process
+
+    def using(self, **other: Any) -> "Start":
+        """The same with another working directory, program or stdin."""
+        return replace(self, **other)
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
+    """Starts processes, and ends them with the test."""
+    processes = request.node.stash.setdefault(PROCESSES, [])
+    yield Start(processes, tmp_path)
     for process in processes:
         process.destroy()
 

@@ -46,3 +46,16 @@ def locked(database_url: str) -> AbstractContextManager[psycopg.Connection]:
     connection = psycopg.connect(database_url)
     connection.execute(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
     return connection
+
+
+def refuse_commits(database_url: str) -> None:
+    """Have every later write fail, not before but in its COMMIT, as an exhausted disk or a lost connection would."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END$$"
+        )
+        connection.execute(
+            f"CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON {TABLE} DEFERRABLE INITIALLY DEFERRED "
+            "FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )

@@ -74,7 +74,7 @@ def test_a_build_from_a_dirty_tree_says_so(tmp_path: Path, start: Start, databas
     shutil.copytree(Path(app.__file__).parent, artefact / "app", ignore=shutil.ignore_patterns("__pycache__"))
     (artefact / "app" / "commit.txt").write_text("0123456789abcdef-dirty\n")
 
-    web = start("web", program=run_copy(artefact), DATABASE_URL=database)
+    web = start.using(program=run_copy(artefact))("web", DATABASE_URL=database)
     web.wait_until_alive()
 
     assert web.ask("GET", "/version").json()["commit"] == "0123456789abcdef-dirty"

@@ -48,7 +48,7 @@ def test_what_lies_around_does_not_get_in(start: Start, database: str, tmp_path:
         (place / "fastapi.py").write_text("raise SystemExit('a stranger got in')")
     around = {"PYTHONPATH": str(tmp_path / "path"), "PYTHONUSERBASE": str(tmp_path / "home")}
 
-    web = start("web", DATABASE_URL=database, cwd=tmp_path, **around)
+    web = start("web", DATABASE_URL=database, **around)
     web.wait_until_ready()
 
     commands = [line.split(": ", 1)[1] for line in (ROOT / "Procfile").read_text().splitlines()]
@@ -63,7 +63,7 @@ def test_no_program_is_executed_from_start_to_stop(
     report = tmp_path / "executed"
     watched = ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "pty.spawn")
 
-    web = start("web", program=audited(watched, report), DATABASE_URL=database, DRAIN_SECONDS=0)
+    web = start.using(program=audited(watched, report))("web", DATABASE_URL=database, DRAIN_SECONDS=0)
     web.wait_until_ready()
     assert web.ask(*domain.write_request()).status == 201
     assert web.ask("GET", "/version").status == 200

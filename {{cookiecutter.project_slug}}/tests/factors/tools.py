@@ -81,6 +81,18 @@ def ask(port: int, method: str, path: str, body: Any = None, *, timeout: float =
         connection.close()
 
 
+def raw_exchange(port: int, sent: bytes, timeout: float = 10) -> bytes:
+    """What comes back for these bytes, until the other side closes or falls silent."""
+    with socket.create_connection((HOST, port), timeout=timeout) as connection:
+        connection.sendall(sent)
+        received = b""
+        with contextlib.suppress(OSError):
+            while chunk := connection.recv(65536):
+                received += chunk
+                connection.settimeout(0.5)
+        return received
+
+
 class Process:
     """One process of the service, its output, and its end."""
 

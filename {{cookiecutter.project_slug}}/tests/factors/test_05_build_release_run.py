@@ -1,0 +1,143 @@
+"""V. Build, release, run: a release is a build plus a config, and running it changes neither; nor does it migrate."""
+
+import shutil
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import app
+from app.database import REQUIRED_REVISION
+from tests.factors import domain
+from tests.factors.conftest import Evidence, Start
+from tests.factors.tools import Load, run_copy, wait_until
+
+NEXT_REVISION = """
+from alembic import op
+from sqlalchemy import text
+revision, down_revision, branch_labels, depends_on = "9999", "{previous}", None, None
+def upgrade() -> None:
+    op.execute("ALTER TABLE {table} ADD COLUMN only_new text")
+    op.execute(text("SELECT 1 / {divisor}"))
+def downgrade() -> None:
+    op.execute("ALTER TABLE {table} DROP COLUMN only_new")
+"""
+
+
+def tables(database_url: str) -> set[str]:
+    with psycopg.connect(database_url) as connection:
+        return {row[0] for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+
+
+def columns(database_url: str) -> set[str]:
+    with psycopg.connect(database_url) as connection:
+        asked = "SELECT column_name FROM information_schema.columns WHERE table_name = %s"
+        return {row[0] for row in connection.execute(asked, (domain.TABLE,))}
+
+
+def set_revision(database_url: str, revision: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = %s", (revision,))
+
+
+def next_release(folder: Path, *, works: bool) -> tuple[str, ...]:
+    """How to start a copy of this code that has one revision more."""
+    shutil.copytree(Path(app.__file__).parent, folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    versions = folder / "app" / "migrations" / "versions"
+    newest = max(path.name[:4] for path in versions.glob("[0-9]*.py"))
+    text = NEXT_REVISION.format(previous=newest, table=domain.TABLE, divisor=1 if works else 0)
+    (versions / "9999_next.py").write_text(text)
+    return run_copy(folder)
+
+
+@pytest.mark.race
+def test_web_waits_for_the_schema_and_never_makes_it(start: Start, empty_database: str, evidence: Evidence) -> None:
+    """FACTORS V.2: on an unmigrated database: no DDL, unready; after `migrate` ready, without a restart."""
+    web = start("web", DATABASE_URL=empty_database)
+    web.wait_until_alive()
+    before, refused = web.ask("GET", "/readyz"), web.ask(*domain.read_request())
+
+    made = tables(empty_database)
+    migrate = start("migrate", DATABASE_URL=empty_database)
+    migrated = migrate.wait()
+    recovery = wait_until(web.is_ready, 5, "ready")
+
+    assert (before.status, refused.status) == (503, 503)
+    assert REQUIRED_REVISION in before.body.decode()
+    assert made == set(), "web made no table"
+    assert migrated == 0
+    assert web.ask(*domain.write_request()).status == 201
+    evidence(f"unmigrated: 503, 0 tables made; ready {recovery:.2f} s after `migrate`, same process")
+
+
+def test_an_older_schema_is_refused_and_a_newer_one_served(
+    start: Start, fresh_database: str, evidence: Evidence
+) -> None:
+    """FACTORS V.2: older means that `migrate` was forgotten; newer means that the next release is on its way."""
+    web = start.ready(DATABASE_URL=fresh_database)
+
+    set_revision(fresh_database, "0000")
+    older = web.ask("GET", "/readyz")
+    set_revision(fresh_database, "9999")
+    newer = web.ask("GET", "/readyz")
+
+    assert older.status == 503
+    assert "0000" in older.body.decode()
+    assert REQUIRED_REVISION in older.body.decode(), "names both revisions"
+    assert newer.status == 200
+    evidence(f"at 0000: 503 that names 0000 and {REQUIRED_REVISION}; at 9999: 200")
+
+
+@pytest.mark.race
+def test_a_failing_migration_leaves_the_old_release_serving(
+    start: Start, fresh_database: str, tmp_path: Path, evidence: Evidence
+) -> None:
+    """FACTORS V.3: a migration is all or nothing, and its failure costs no request."""
+    web = start.ready(DATABASE_URL=fresh_database)
+
+    with Load(lambda: [web.port], clients=2, pause=0.02, make=domain.write_request) as load:
+        migrate = start.using(program=next_release(tmp_path / "next", works=False))(
+            "migrate", DATABASE_URL=fresh_database
+        )
+        code = migrate.wait()
+
+    assert code == 1
+    assert "division by zero" in migrate.output.decode()
+    assert "only_new" not in columns(fresh_database), "half of a migration stays"
+    assert load.failed() == []
+    assert web.is_ready()
+    evidence(f"migration failed with exit 1: nothing changed, 0 of {len(load.answers)} requests failed")
+
+
+@pytest.mark.race
+def test_the_old_release_serves_on_the_new_schema(
+    start: Start, fresh_database: str, tmp_path: Path, evidence: Evidence
+) -> None:
+    """FACTORS V.3: expand first, contract later: while a release rolls out, old and new code share one schema."""
+    web = start.ready(DATABASE_URL=fresh_database)
+
+    with Load(lambda: [web.port], clients=2, pause=0.02, make=domain.write_request) as load:
+        release = next_release(tmp_path / "next", works=True)
+        code = start.using(program=release)("migrate", DATABASE_URL=fresh_database).wait()
+        done = len(load.answers)
+        wait_until(lambda: len(load.answers) > done + 20)
+    restarted = start.ready(DATABASE_URL=fresh_database)
+
+    assert code == 0
+    assert "only_new" in columns(fresh_database)
+    assert load.failed() == []
+    assert restarted.ask(*domain.write_request()).status == 201, "also after a rollback of the code"
+    evidence(f"migrated under load: 0 of {len(load.answers)} requests failed; the old code starts on it, too")
+
+
+def test_the_release_is_in_every_event(start: Start, database: str, evidence: Evidence) -> None:
+    """FACTORS V.5: what happened can be told by release."""
+    web = start.ready(DATABASE_URL=database, RELEASE="v7-f00d", LOG_LEVEL="debug", DRAIN_SECONDS=0)
+    web.ask("GET", "/nowhere")
+    web.terminate()
+
+    version = {"commit", "release", "service", "version"}
+    events = web.events()
+    assert {event["release"] for event in events} == {"v7-f00d"}
+    assert version <= start.ready(DATABASE_URL=database).ask("GET", "/version").json().keys()
+    evidence(f"v7-f00d in {len(events)} of {len(events)} events")
