@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import json
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -44,6 +45,13 @@ def web(settings: Settings) -> int:
     return serve(settings)
 
 
+def worker(settings: Settings) -> int:
+    """carry out jobs"""
+    from app.worker import run_worker
+
+    return run_worker(settings)
+
+
 def migrate(settings: Settings) -> int:
     """one-off: bring the database's schema to the newest revision"""
     from app.migrate import migrate
@@ -66,6 +74,13 @@ def console(settings: Settings) -> int:
 
     run_console(settings)
     return 0
+
+
+def jobs(settings: Settings, parked: bool, retry: list[int | str]) -> int:
+    """count jobs by queue and state, with the age of the oldest; list and retry parked ones"""
+    from app.jobs_command import run_jobs_command
+
+    return run_jobs_command(settings, parked, retry)
 
 
 def config(settings: Settings) -> int:
@@ -92,20 +107,21 @@ def openapi() -> int:
     return 0
 
 
-PROCESSES: dict[str, Callable[[Settings], int]] = {"web": web, "migrate": migrate, "seed": seed}
-REPORTS: dict[str, Callable[[Settings], int]] = {"console": console, "config": config}  # their output is their result
+PROCESSES: dict[str, Callable[..., int]] = {"web": web, "worker": worker, "migrate": migrate, "seed": seed}
+REPORTS: dict[str, Callable[..., int]] = {"console": console, "jobs": jobs, "config": config}  # output is the result
 
 
 def run(arguments: list[str]) -> int:
     """Run one command; return its exit code. Mistakes on the command line are for a person: usage, exit 2."""
-    options = _parser().parse_args(arguments)
-    if options.command == "openapi":
+    options = vars(_parser().parse_args(arguments))
+    command = options.pop("command")
+    if command == "openapi":
         return openapi()
-    if getattr(options, "schema", False):
+    if options.pop("schema", False):
         return print_schema()
-    configure_logs(options.command, read_release())
+    configure_logs(command, read_release())
     try:
-        return _run_with_settings(options.command)
+        return _run_with_settings(command, options)
     except ConfigurationError as error:
         log.critical("configuration refused", problems=error.problems)
         return EXIT_CODES[ConfigurationError]
@@ -119,14 +135,14 @@ def run(arguments: list[str]) -> int:
         return 1
 
 
-def _run_with_settings(command: str) -> int:
+def _run_with_settings(command: str, options: dict[str, Any]) -> int:
     settings = load_settings(Settings)
     forget_libpq_variables()
     descriptor = STDERR if command in REPORTS else STDOUT
     configure_logs(command, settings.release, settings.log_level, descriptor)
     for name, meant in misspelt_variables().items():
         log.warning("variable looks misspelt", variable=name, meant=meant)
-    return (PROCESSES | REPORTS)[command](settings)
+    return (PROCESSES | REPORTS)[command](settings, **options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -136,4 +152,11 @@ def _parser() -> argparse.ArgumentParser:
         subparser = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
         if name == "config":
             subparser.add_argument("--schema", action="store_true", help="print the table of all variables instead")
+        if name == "jobs":
+            subparser.add_argument("--parked", action="store_true", help="list the parked jobs, each with its reason")
+            subparser.add_argument("--retry", nargs="+", type=_job_id, default=[], metavar="ID", help="or `all`")
     return parser
+
+
+def _job_id(text: str) -> int | str:
+    return text if text == "all" else int(text)

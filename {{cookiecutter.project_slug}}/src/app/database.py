@@ -72,12 +72,11 @@ class Database:
                 connection = await engine.connect()
             # From here on a cancelled task would not do: psycopg waits for its own cancel request, for 10 s and more
             # when the server is a black hole. A socket that is shut down ends every wait at once, and the pool heals.
-            ending = loop.call_at(deadline, _shut_down, (await connection.get_raw_connection()).driver_connection)
-            try:
-                yield connection
-            finally:
-                ending.cancel()
-                await connection.close()
+            with shut_down_at(deadline, (await connection.get_raw_connection()).driver_connection):
+                try:
+                    yield connection
+                finally:
+                    await connection.close()
 
     async def schema_revision(self) -> str | None:
         """The schema's revision in the database; None before the first migration."""
@@ -135,6 +134,16 @@ def _refuse_closed_connection(dbapi_connection: Any, _record: Any, _proxy: Any) 
         poll.register(connection.fileno(), select.POLLIN)
     if connection.closed or poll.poll(0):
         raise DisconnectionError("closed by the server while idle")
+
+
+@contextlib.contextmanager
+def shut_down_at(deadline: float, connection: Any) -> Iterator[None]:
+    """End every wait for the server on this psycopg connection at the deadline, a time of the event loop's clock."""
+    ending = asyncio.get_running_loop().call_at(deadline, _shut_down, connection)
+    try:
+        yield
+    finally:
+        ending.cancel()
 
 
 def _shut_down(connection: Any) -> None:

@@ -24,7 +24,7 @@ from app.identity import SERVICE
 MAX_LINE_BYTES = 4096  # PIPE_BUF: writes up to this are atomic, so that several processes can share one pipe
 VALUE_CHARACTERS = (2500, 500, 50)  # a line that is too long has its values cut to the first of these that fits
 PATIENCE_MILLISECONDS = 500
-QUIET_LIBRARIES = ("httpx", "httpcore", "alembic.runtime.plugins")  # at info they say what our own events say
+QUIET_LIBRARIES = ("httpx", "httpcore", "procrastinate", "alembic.runtime.plugins")  # their info repeats our own events
 
 
 class Stream:

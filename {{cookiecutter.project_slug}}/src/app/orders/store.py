@@ -11,8 +11,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import IdempotencyKeyReused, InvalidCursor, OrderNotFound
+from app.jobs import enqueue
 from app.orders.models import Order
 from app.orders.schemas import NewOrder
+
+QUEUE, FULFIL_ORDER = "orders", "fulfil_order"  # the queue of these jobs, and the task that `orders.jobs` defines
 
 COLUMNS = (Order.id, Order.item, Order.quantity, Order.status, Order.created_at)
 
@@ -20,7 +23,7 @@ OrderRow = Row[uuid.UUID, str, int, str, datetime]
 
 
 async def insert_order(connection: AsyncConnection, new: NewOrder, key: str | None) -> tuple[OrderRow, bool]:
-    """Store an order; return it and whether it is new.
+    """Store an order and have a worker fulfil it; return it and whether it is new.
 
     With a key that came before nothing is stored: the same body gets the first order again, another one raises
     `IdempotencyKeyReused`. Requests that race with one key wait in PostgreSQL for the first of them to commit.
@@ -29,6 +32,7 @@ async def insert_order(connection: AsyncConnection, new: NewOrder, key: str | No
     statement = statement.on_conflict_do_nothing(index_elements=[Order.idempotency_key])
     placed = (await connection.execute(statement.returning(*COLUMNS))).one_or_none()
     if placed is not None:
+        await enqueue(connection, QUEUE, FULFIL_ORDER, order_id=str(placed.id))
         return placed, True
     earlier = (await connection.execute(select(*COLUMNS).where(Order.idempotency_key == key))).one()
     if (earlier.item, earlier.quantity) != (new.item, new.quantity):
