@@ -4,7 +4,6 @@ Safe to run again, and never the reason why a render fails: what cannot be done 
 """
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -67,7 +66,7 @@ def commit() -> None:
 
 def main() -> None:
     prune()
-    if UPDATE_BY_CRUFT in ANSWERS or os.environ.get("GIT_DIR"):
+    if UPDATE_BY_CRUFT in ANSWERS:
         return
     if shutil.which("git") and run("git", "rev-parse", "--is-inside-work-tree"):
         print("Inside a git repository: lock with `uv lock`, then commit what is new.")
