@@ -61,9 +61,9 @@ def line(database: str) -> Iterator[Line]:
 
 
 @pytest.fixture
-def evidence(record_property: Callable[[str, object], None]) -> Evidence:
+def evidence(request: pytest.FixtureRequest) -> Evidence:
     """Record in figures what a check has seen; `make factors` makes its table of it."""
-    return lambda seen: record_property("evidence", seen)
+    return lambda seen: request.node.user_properties.append(("evidence", seen))
 
 
 @pytest.hookimpl(wrapper=True)

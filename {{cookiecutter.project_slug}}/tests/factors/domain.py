@@ -59,3 +59,29 @@ def refuse_commits(database_url: str) -> None:
             f"CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON {TABLE} DEFERRABLE INITIALLY DEFERRED "
             "FOR EACH ROW EXECUTE FUNCTION refuse()"
         )
+
+
+# What must be answered with 4xx, whoever sends it.
+HOSTILE: dict[str, tuple[str, str, bytes | None]] = {
+    "NUL in a value": ("POST", COLLECTION, b'{"item": "a\\u0000b", "quantity": 1}'),
+    "lone surrogate": ("POST", COLLECTION, b'{"item": "\\ud800", "quantity": 1}'),
+    "bad UTF-8": ("POST", COLLECTION, b'{"item": "\xff\xfe", "quantity": 1}'),
+    "no JSON": ("POST", COLLECTION, b"{"),
+    "no object": ("POST", COLLECTION, b"[]"),
+    "nothing": ("POST", COLLECTION, b""),
+    "deep": ("POST", COLLECTION, b"[" * 100_000),
+    "deep value": ("POST", COLLECTION, b'{"item": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}"),
+    "5 000 digits": ("POST", COLLECTION, b'{"item": "x", "quantity": ' + b"9" * 5000 + b"}"),
+    "2^63": ("POST", COLLECTION, b'{"item": "x", "quantity": 9223372036854775808}'),
+    "NaN": ("POST", COLLECTION, b'{"item": "x", "quantity": NaN}'),
+    "20 MB": ("POST", COLLECTION, b'{"item": "' + b"x" * 20_000_000 + b'", "quantity": 1}'),
+    "limit -1": ("GET", f"{COLLECTION}?limit=-1", None),
+    "limit 2^63": ("GET", f"{COLLECTION}?limit=9223372036854775808", None),
+    "cursor": ("GET", f"{COLLECTION}?cursor=%00%ff", None),
+    "cursor 2": ("GET", f"{COLLECTION}?cursor=AAAA", None),
+    "id": ("GET", f"{COLLECTION}/%00", None),
+    "id 2": ("GET", f"{COLLECTION}/%ff%fe", None),
+    "path": ("GET", "/%2e%2e/%2e%2e/etc/passwd", None),
+    "query": ("GET", f"{COLLECTION}?limit=%ff&%00=%00", None),
+    "method": ("TRACE", COLLECTION, None),
+}

@@ -93,13 +93,36 @@ def raw_exchange(port: int, sent: bytes, timeout: float = 10) -> bytes:
         return received
 
 
+class SlowRequest:
+    """A request in flight for as long as the test wants: the head and half of the body are sent."""
+
+    def __init__(self, port: int, method: str, path: str, body: Any) -> None:
+        data = json.dumps(body).encode()
+        self._rest = data[len(data) // 2 :]
+        self._connection = socket.create_connection((HOST, port), timeout=30)
+        head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+        head += f"Content-Length: {len(data)}\r\n\r\n"
+        self._connection.sendall(head.encode() + data[: len(data) // 2])
+
+    def finish(self) -> bytes:
+        """Send the rest; return the start of the answer."""
+        self._connection.sendall(self._rest)
+        answer = self._connection.recv(65536)
+        self.close()
+        return answer
+
+    def close(self) -> None:
+        self._connection.close()
+
+
 class Process:
     """One process of the service, its output, and its end."""
 
     def __init__(
         self, arguments: Iterable[str], settings: Mapping[str, str], cwd: Path, stdin: int = subprocess.DEVNULL
     ) -> None:
-        self.arguments, self.port = tuple(arguments), int(settings.get("PORT", "0") or 0)
+        port = settings.get("PORT", "")
+        self.arguments, self.port = tuple(arguments), int(port) if port.isdigit() else 0
         self.lines: list[tuple[float, bytes]] = []  # when each came, and what it was
         self.errors: list[bytes] = []
         self.started = time.monotonic()

@@ -1,0 +1,229 @@
+"""IX. Disposability: fast to start, graceful to stop, robust against sudden death."""
+
+import os
+import signal
+import socket
+import statistics
+import time
+
+import pytest
+
+from tests.factors import domain
+from tests.factors.conftest import Evidence, Start
+from tests.factors.tools import HOST, Balancer, Line, Load, SlowRequest, wait_until
+
+PROCESSES = pytest.mark.parametrize("processes", [1, 2], ids=["one process", "two processes"])
+
+
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), timeout=1).close()
+    except OSError:
+        return True
+    return False
+
+
+def test_it_is_ready_within_three_seconds(start: Start, database: str, evidence: Evidence) -> None:
+    """FACTORS IX.1: scaling out and replacing are as fast as a start."""
+    took = []
+    for _ in range(3):
+        web = start("web", DATABASE_URL=database, DRAIN_SECONDS=0)
+        took.append(web.wait_until_ready(10))
+        web.terminate()
+
+    usage = start("--help")
+    assert usage.wait() == 0
+    help_took = usage.lines[-1][0] - usage.started
+
+    assert statistics.median(took) <= 3
+    assert help_took <= 1
+    evidence(f"ready after {statistics.median(took):.2f} s (median of 3), --help after {help_took:.2f} s")
+
+
+@PROCESSES
+@pytest.mark.race
+def test_a_stop_behind_a_balancer_fails_no_request(
+    processes: int, start: Start, database: str, evidence: Evidence
+) -> None:
+    """FACTORS IX.2: SIGTERM, a request in flight and 20 keep-alive clients: unready at once, 0 failed, exit 0."""
+    unready_within = 0.3 if processes == 1 else 1.0
+    leaving = start("web", DATABASE_URL=database, DRAIN_SECONDS=2, WEB_CONCURRENCY=processes)
+    staying = start("web", DATABASE_URL=database)
+    for web in (leaving, staying):
+        web.wait_until_ready()
+
+    with Balancer(leaving.port, staying.port) as balancer:
+        wait_until(lambda: len(balancer.ready()) == 2)
+        with Load(balancer.ready, clients=20, pause=0.2, make=domain.read_request) as load:
+            slow = SlowRequest(leaving.port, *domain.write_request())
+            wait_until(lambda: len(load.answers) > 50)
+            leaving.signal(signal.SIGTERM)
+            told = time.monotonic()
+            wait_until(lambda: leaving.ask("GET", "/readyz").status == 503, unready_within + 1, "unready")
+            unready = time.monotonic() - told
+            draining = leaving.ask(*domain.read_request())
+            alive = leaving.ask("GET", "/livez").status
+            time.sleep(max(0.0, told + 3 - time.monotonic()))  # the request in flight takes 3 s, longer than the drain
+            answer = slow.finish()
+            code = leaving.wait(10)
+            wait_until(lambda: len(load.failed(told)) > 0 or load.answers[-1][0] > told + 4)
+    rate = len(load.answers) / (load.answers[-1][0] - load.answers[0][0])
+
+    assert load.failed() == []
+    assert rate >= 50
+    assert unready <= unready_within
+    assert alive == 200
+    assert (draining.status, draining.headers["connection"]) == (200, "close"), "still serving, and saying goodbye"
+    assert answer.startswith(b"HTTP/1.1 201 ")
+    assert code == 0
+    evidence(
+        f"SIGTERM at {rate:.0f} rps: 0 of {len(load.answers)} requests failed, unready after {unready:.2f} s, exit 0"
+    )
+
+
+@PROCESSES
+@pytest.mark.race
+def test_a_rolling_replacement_fails_no_request(
+    processes: int, start: Start, database: str, evidence: Evidence
+) -> None:
+    """FACTORS IX.3: both replicas are replaced, one after the other, under load from clients that never retry."""
+    old = [start("web", DATABASE_URL=database, DRAIN_SECONDS=2, WEB_CONCURRENCY=processes) for _ in range(2)]
+    for web in old:
+        web.wait_until_ready()
+
+    with Balancer(*(web.port for web in old)) as balancer:
+        wait_until(lambda: len(balancer.ready()) == 2)
+        with Load(balancer.ready, clients=8, pause=0.05, make=domain.write_request) as load:
+            codes = []
+            for web in old:
+                new = start.ready(DATABASE_URL=database, WEB_CONCURRENCY=processes)
+                balancer.ports.append(new.port)
+                wait_until(lambda port=new.port: port in balancer.ready())  # type: ignore[misc]
+                codes.append(web.terminate())
+                balancer.ports.remove(web.port)
+    acknowledged = {answer.json()["id"] for _, answer in load.answers}
+
+    assert load.failed() == []
+    assert codes == [0, 0]
+    assert acknowledged <= domain.stored_ids(database)
+    evidence(f"2 of 2 replicas replaced: 0 of {len(load.answers)} requests failed, exits 0 and 0")
+
+
+@pytest.mark.race
+def test_without_a_drain_the_listener_closes_at_once(start: Start, database: str, evidence: Evidence) -> None:
+    """FACTORS IX.4: DRAIN_SECONDS=0 is for those without a balancer; what is in progress still finishes."""
+    web = start.ready(DATABASE_URL=database, DRAIN_SECONDS=0)
+    slow = SlowRequest(web.port, *domain.write_request())
+
+    web.signal(signal.SIGTERM)
+    closed = wait_until(lambda: is_refused(web.port), 2, "listener closed")
+    answer = slow.finish()
+
+    assert answer.startswith(b"HTTP/1.1 201 ")
+    assert web.wait(10) == 0
+    evidence(f"listener closed after {closed:.2f} s, the request in progress got its 201, exit 0")
+
+
+@PROCESSES
+@pytest.mark.race
+def test_more_signals_change_nothing(processes: int, start: Start, database: str, evidence: Evidence) -> None:
+    """FACTORS IX.5: SIGTERM three times, and to the whole group: one drain, exit 0, no traceback."""
+    web = start.ready(DATABASE_URL=database, DRAIN_SECONDS=1, SHUTDOWN_SECONDS=3, WEB_CONCURRENCY=processes)
+
+    began = time.monotonic()
+    for _ in range(3):
+        web.signal(signal.SIGTERM)
+        os.killpg(web.pid, signal.SIGTERM)
+        time.sleep(0.1)
+    served = web.ask(*domain.read_request()).status
+    code = web.wait(10)
+    took = time.monotonic() - began
+
+    assert (served, code) == (200, 0)
+    assert 1 <= took <= 1 + 3 + 1
+    assert b"Traceback" not in web.output
+    assert web.stderr == b""
+    evidence(f"6 × SIGTERM, {processes} process(es): served meanwhile, exit 0 after {took:.2f} s, no traceback")
+
+
+@pytest.mark.race
+def test_sigint_stops_without_a_drain(start: Start, database: str, evidence: Evidence) -> None:
+    """FACTORS IX.5: Ctrl-C is a person who waits."""
+    web = start.ready(DATABASE_URL=database, DRAIN_SECONDS=30)
+
+    began = time.monotonic()
+    web.signal(signal.SIGINT)
+    code = web.wait(10)
+
+    assert code == 0
+    assert web.stderr == b""
+    evidence(f"SIGINT: exit 0 after {time.monotonic() - began:.2f} s")
+
+
+@pytest.mark.race
+def test_sigterm_during_start_up_ends_it(start: Start, database: str, evidence: Evidence) -> None:
+    """FACTORS IX.5: at whatever moment of its start: bounded, exit 0, no traceback."""
+    moments = (0.05, 0.15, 0.3, 0.5, 0.8)
+
+    for moment in moments:
+        web = start("web", DATABASE_URL=database, DRAIN_SECONDS=0)
+        time.sleep(moment)
+        code = web.terminate(10)
+        before_python_was_there = code == -signal.SIGTERM and moment < 0.15
+        assert code == 0 or before_python_was_there, f"after {moment} s"
+        assert b"Traceback" not in web.output + web.stderr
+    evidence(f"SIGTERM {', '.join(map(str, moments))} s after the start: exit 0")
+
+
+@pytest.mark.race
+def test_a_client_that_never_reads_does_not_hold_up_a_stop(start: Start, database: str, evidence: Evidence) -> None:
+    """FACTORS IX.5: SHUTDOWN_SECONDS is the limit for everybody."""
+    web = start.ready(DATABASE_URL=database, DRAIN_SECONDS=0, SHUTDOWN_SECONDS=2)
+    deaf = socket.create_connection((HOST, web.port))
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 300)
+    mute = SlowRequest(web.port, *domain.write_request())
+
+    began = time.monotonic()
+    code = web.terminate(10)
+    took = time.monotonic() - began
+
+    deaf.close()
+    mute.close()
+    assert code == 0
+    assert took <= 2 + 1.5
+    assert b"Traceback" not in web.output
+    evidence(f"a deaf and a mute client, limit 2 s: exit 0 after {took:.2f} s")
+
+
+@pytest.mark.race
+def test_requests_in_a_black_hole_do_not_hold_up_a_stop(
+    start: Start, database: str, line: Line, evidence: Evidence
+) -> None:
+    """FACTORS IX.5: with requests and pools in a database that hangs: the limit holds, exit 0."""
+    url = line.through(database)
+    web = start.ready(DATABASE_URL=url, DATABASE_TIMEOUT_SECONDS=30, DRAIN_SECONDS=0, SHUTDOWN_SECONDS=2)
+    line.freeze()
+
+    with Load(lambda: [web.port], clients=5, pause=0.01, make=domain.read_request):
+        wait_until(lambda: line.accepted >= 1)
+        time.sleep(0.3)
+        began = time.monotonic()
+        code = web.terminate(10)
+        took = time.monotonic() - began
+
+    assert code == 0
+    assert took <= 2 + 1.5
+    evidence(f"5 requests in the black hole, limit 2 s: exit 0 after {took:.2f} s")
+
+
+@pytest.mark.race
+def test_a_killed_parent_leaves_no_orphan_on_the_port(start: Start, database: str, evidence: Evidence) -> None:
+    """FACTORS IX.5, VIII.4: kill −9 of the parent of two processes: they go as well, and the port is free."""
+    web = start.ready(DATABASE_URL=database, WEB_CONCURRENCY=2)
+
+    web.signal(signal.SIGKILL)
+    gone = wait_until(lambda: is_refused(web.port), 10, "port free")
+
+    assert start.ready(DATABASE_URL=database, PORT=web.port).is_running()
+    evidence(f"kill −9 of the parent: port free after {gone:.2f} s, taken by the next one")
