@@ -66,7 +66,7 @@ def bake(template: Path, tmp_path: Path) -> Bake:
         arguments = [f"{name}={value}" for name, value in answers.items()]
         done = subprocess.run(
             [TOOLS / "cookiecutter", "--no-input", *options, "--output-dir", into, template, *arguments],
-            env=environment(COOKIECUTTER_CONFIG=str(tmp_path / "none.yaml"), **(variables or {})),
+            env=environment(**{"COOKIECUTTER_CONFIG": str(tmp_path / "none.yaml"), **(variables or {})}),
             capture_output=True, text=True, timeout=300, cwd=tmp_path,
         )  # fmt: skip
         return Render(into / answers.get("project_slug", "order-service"), done.returncode, done.stdout + done.stderr)

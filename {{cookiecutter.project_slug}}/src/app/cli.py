@@ -15,16 +15,8 @@ from structlog.typing import FilteringBoundLogger
 from app.errors import ConfigurationError, DatabaseUnavailable, LockNotObtained, PortUnavailable
 from app.identity import SERVICE
 from app.logs import configure_logs
-from app.settings import (
-    SeedSettings,
-    Settings,
-    describe_settings,
-    forget_libpq_variables,
-    load_settings,
-    misspelt_variables,
-    read_release,
-    shown_values,
-)
+from app.settings import SeedSettings, Settings, forget_libpq_variables, load_settings, read_release
+from app.settings_report import misspelt_variables, settings_table, shown_values
 
 STDOUT, STDERR = 1, 2
 
@@ -90,14 +82,6 @@ def config(settings: Settings) -> int:
     return 0
 
 
-def print_schema() -> int:
-    """Print every variable as a table, in Markdown: the README's is this output."""
-    print("| variable | default | meaning |\n|---|---|---|")
-    for name, default, meaning in describe_settings():
-        print(f"| {name} | {default} | {meaning} |")
-    return 0
-
-
 def openapi() -> int:
     """print the API's contract"""
     from app.web import create_app
@@ -118,7 +102,8 @@ def run(arguments: list[str]) -> int:
     if command == "openapi":
         return openapi()
     if options.pop("schema", False):
-        return print_schema()
+        print(settings_table())
+        return 0
     configure_logs(command, read_release())
     try:
         return _run_with_settings(command, options)

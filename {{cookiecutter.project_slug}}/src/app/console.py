@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from structlog.typing import FilteringBoundLogger
 
-from app.database import connect_once, wait_until_reachable
+from app.connections import connect_once, wait_until_reachable
 from app.identity import SERVICE
 from app.orders.models import Order
 from app.settings import Settings

@@ -14,7 +14,8 @@ from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
 from structlog.typing import FilteringBoundLogger
 
-from app.database import Database, connection_parameters, shut_down_at
+from app.connections import connection_parameters, shut_down_at
+from app.database import Database
 from app.errors import DatabaseUnavailable
 from app.job_runs import JobRuns
 from app.settings import Settings

@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy import Connection, TextClause, text
 from structlog.typing import FilteringBoundLogger
 
-from app.database import connect_once, wait_until_reachable
+from app.connections import connect_once, wait_until_reachable
 from app.settings import Settings
 
 COUNTS = text("""

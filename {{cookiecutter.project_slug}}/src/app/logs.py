@@ -6,8 +6,6 @@ same two places: `_render`, which bounds a line, and `Stream`, which never lets 
 
 import json
 import logging
-import os
-import select
 import sys
 import threading
 from functools import partial
@@ -20,38 +18,10 @@ from structlog.stdlib import ProcessorFormatter, add_log_level, add_logger_name
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from app.identity import SERVICE
+from app.stream import MAX_LINE_BYTES, Stream
 
-MAX_LINE_BYTES = 4096  # PIPE_BUF: writes up to this are atomic, so that several processes can share one pipe
 VALUE_CHARACTERS = (2500, 500, 50)  # a line that is too long has its values cut to the first of these that fits
-PATIENCE_MILLISECONDS = 500
 QUIET_LIBRARIES = ("httpx", "httpcore", "procrastinate", "alembic.runtime.plugins")  # their info repeats our own events
-
-
-class Stream:
-    """Writes lines to a file descriptor at once: no buffer that a kill −9 could lose.
-
-    A reader that has gone is ignored. A reader that has stopped costs one wait of half a second; from then on events
-    are dropped, and counted, until there is room again, because a full pipe must not freeze the service.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLOUT)
-        self._lock = threading.Lock()
-        self.dropped_events = 0
-
-    def write(self, line: bytes) -> None:
-        with self._lock:
-            try:
-                if not self._poll.poll(0 if self.dropped_events else PATIENCE_MILLISECONDS):
-                    raise BlockingIOError
-                while line:
-                    line = line[os.write(self._descriptor, line) :]
-            except OSError:
-                self.dropped_events += 1
-            else:
-                self.dropped_events = 0
 
 
 class _Writer:

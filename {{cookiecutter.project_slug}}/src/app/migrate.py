@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 from structlog.typing import FilteringBoundLogger
 
-from app.database import connect_once, wait_until_reachable
+from app.connections import connect_once, wait_until_reachable
 from app.errors import LockNotObtained
 from app.settings import Settings
 

@@ -24,8 +24,8 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from app.deadline import end_by_deadline
-from app.errors import PortUnavailable
 from app.health import Readiness
+from app.listener import bound_socket
 from app.logs import configure_logs
 from app.settings import Settings
 from app.web import create_app
@@ -53,7 +53,7 @@ def serve(settings: Settings) -> int:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # asyncio takes fractions
     )
-    with _bound_socket(settings.host, settings.port) as listener:
+    with bound_socket(settings.host, settings.port) as listener:
         if settings.web_concurrency > 1:
             return _supervise(config, listener)
         return _run_until_stopped(config, listener)
@@ -134,18 +134,3 @@ def _follow_parent() -> None:
         os.kill(os.getpid(), signal.SIGINT)  # without a drain: nobody balances between processes of a dead parent
 
     threading.Thread(target=stop_when_orphaned, name="follow-parent", daemon=True).start()
-
-
-def _bound_socket(host: str, port: int) -> socket.socket:
-    """Bind before serving: uvicorn would log the traceback and exit 1, and with port 0 listen somewhere."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.set_inheritable(True)
-    try:
-        listener.bind((host, port))
-        listener.listen(2048)  # a second process on the port fails here, not when the first one accepts
-    except OSError as error:
-        listener.close()
-        raise PortUnavailable(f"Cannot listen on {host} port {port}: {error.strerror}.") from error
-    return listener

@@ -1,53 +1,14 @@
 """Every value that differs between deploys, read from the environment, once, here and nowhere else (factor III)."""
 
 import os
-from difflib import SequenceMatcher
-from ipaddress import ip_network
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from psycopg import pq
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    FilePath,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic.fields import FieldInfo
+from pydantic import Field, FilePath, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.errors import ConfigurationError
-from app.urls import check_http_url, check_postgres_url, without_password
-
-MISSPELT_SIMILARITY = 0.85  # of SequenceMatcher; below it, names that Kubernetes injects start to match
-
-
-def _check_proxies(value: str) -> str:
-    if value != "*":
-        for network in value.split(","):
-            try:
-                ip_network(network.strip())
-            except ValueError:
-                raise ValueError("must be `*` or a comma-separated list of IP addresses and networks") from None
-    return value
-
-
-def _check_secret_url(value: SecretStr) -> SecretStr:
-    check_postgres_url(value.get_secret_value())
-    return value
-
-
-PostgresUrl = Annotated[SecretStr, AfterValidator(_check_secret_url)]
-HttpUrl = Annotated[str, AfterValidator(check_http_url)]
-Proxies = Annotated[str, AfterValidator(_check_proxies)]
-LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())]
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-DrainSeconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1, le=10_000)]
+from app.setting_types import Count, DrainSeconds, HttpUrl, LogLevel, PostgresUrl, Proxies, Seconds
 
 
 class _FromEnvironment(BaseSettings):
@@ -168,43 +129,11 @@ def forget_libpq_variables() -> None:
             os.environ.pop(option.envvar.decode(), None)
 
 
-def misspelt_variables() -> dict[str, str]:
-    """Environment variables that look like one of ours written wrongly, each with the name that was probably meant."""
-    known = [*known_variables(Settings), *known_variables(SeedSettings)]
-    meant = {
-        name: max(known, key=lambda candidate: _similarity(name, candidate)) for name in os.environ if name not in known
-    }
-    return {name: candidate for name, candidate in meant.items() if _similarity(name, candidate) >= MISSPELT_SIMILARITY}
-
-
 def known_variables(kind: type[BaseSettings]) -> list[str]:
     """The names of the environment variables that a settings class reads, in its own order."""
     return [name.upper() for name in kind.model_fields]
 
 
-def _similarity(one: str, other: str) -> float:
-    return SequenceMatcher(None, one.upper(), other).ratio()
-
-
-def describe_settings() -> list[tuple[str, str, str]]:
-    """Every variable as (name, default, meaning), for the documentation; `required` where there is no default."""
-    return [
-        (name.upper(), _shown_default(field), field.description or "")
-        for kind in (Settings, SeedSettings)
-        for name, field in kind.model_fields.items()
-    ]
-
-
-def _shown_default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    default = field.default
-    return "–" if default is None else f"{default:g}" if isinstance(default, float) else str(default)
-
-
-def shown_values(settings: Settings) -> dict[str, str]:
-    """The effective values by variable, as an operator may see them: URLs come without their passwords."""
-    values = settings.model_dump()
-    values["database_url"] = without_password(settings.database_url.get_secret_value())
-    values["fulfilment_url"] = settings.fulfilment_url and without_password(settings.fulfilment_url)
-    return {name.upper(): "" if value is None else str(value) for name, value in values.items()}
+def environment_names() -> list[str]:
+    """The names of all environment variables, whosever they are."""
+    return list(os.environ)
