@@ -1,4 +1,4 @@
-"""Refuse an answer that would not become a working project: one clear line, and cookiecutter leaves no folder behind."""
+"""Refuse an answer that would not become a working project: one clear line; cookiecutter then leaves no folder."""
 
 import json
 import keyword

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path.cwd()))  # the service's folder: its development tools are used here
-from dev.programs import die_with_parent  # noqa: E402
+from dev.programs import die_with_parent  # type: ignore[import-not-found]  # noqa: E402
 
 APP = [sys.executable, "-I", "-m", "app"]
 COLOURS = sys.stdout.isatty()
@@ -43,7 +43,9 @@ def free_port(wanted: int) -> int:
 
 def one_off(*arguments: str) -> None:
     show("$", f"app {' '.join(arguments)}")
-    done = subprocess.run([*APP, *arguments], capture_output=True, text=True, preexec_fn=die_with_parent(signal.SIGTERM))
+    done = subprocess.run(
+        [*APP, *arguments], capture_output=True, text=True, preexec_fn=die_with_parent(signal.SIGTERM)
+    )
     for line in (done.stdout + done.stderr).splitlines()[-1:]:
         show("event", line, "90")
     if done.returncode:

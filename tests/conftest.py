@@ -86,7 +86,7 @@ def inside_git(tmp_path: Path) -> Path:
 def installed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Render]:
     """A default render with its dependencies installed, one for each test process."""
     folder = tmp_path_factory.mktemp("installed")
-    command = [TOOLS / "cookiecutter", "--no-input", "--output-dir", folder, template]
+    command: list[str | Path] = [TOOLS / "cookiecutter", "--no-input", "--output-dir", folder, template]
     subprocess.run(command, check=True, env=environment(), capture_output=True)
     render = Render(folder / "order-service", 0, "")
     done = render.run("make", "install")

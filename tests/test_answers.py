@@ -27,7 +27,10 @@ KEPT = "renders"
 HOSTILE = {
     "quotes": ({"description": """It's "quoted" \"\"\"thrice\"\"\" and '''so'''"""}, KEPT),
     "backslashes": ({"description": r"C:\new\table \u0041 \\", "author_name": "back\\slash\\"}, KEPT),
-    "markup": ({"project_slug": "marked", "project_name": "<b>&amp; *Orders* `x` | y", "author_name": "a: b # c % $HOME"}, KEPT),
+    "markup": (
+        {"project_slug": "marked", "project_name": "<b>&amp; *Orders* `x` | y", "author_name": "a: b # c % $HOME"},
+        KEPT,
+    ),
     "emoji": ({"project_name": "Teapots 🫖", "description": "Größe: 漢字", "project_slug": "teapots"}, KEPT),
     "longest": ({"description": "d" * 300, "project_slug": "s" * 40}, KEPT),
     "line break": ({"description": "one\ntwo"}, "line break"),
