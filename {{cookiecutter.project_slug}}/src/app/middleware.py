@@ -7,6 +7,8 @@ as the application itself.
 import re
 import time
 import uuid
+from collections.abc import Callable
+from functools import partial
 
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -39,8 +41,9 @@ class AccessMiddleware:
         # GET's answer serves HEAD as well (RFC 9110, 9.3.2); the server leaves the body out
         is_head = scope["method"] == "HEAD"
         inner = dict(scope, method="GET") if is_head else scope
-        answer = _Answer(send, request_id, self._readiness, is_head)
         started = time.perf_counter()
+        log_access = partial(_log_access, scope["method"], inner, started)
+        answer = _Answer(send, request_id, self._readiness, is_head, log_access)
         try:
             await self._app(inner, receive, answer.send)
         except Exception:
@@ -48,14 +51,23 @@ class AccessMiddleware:
             if answer.status is None:
                 await problem(500)(inner, receive, answer.send)
         finally:
-            _log_access(scope["method"], inner, answer, time.perf_counter() - started)
+            answer.end()
 
 
 class _Answer:
     """Passes an answer on, with the headers that every answer has, and remembers what it was."""
 
-    def __init__(self, send: Send, request_id: str, readiness: Readiness, is_head: bool) -> None:
+    def __init__(
+        self,
+        send: Send,
+        request_id: str,
+        readiness: Readiness,
+        is_head: bool,
+        log_access: Callable[["_Answer"], None],
+    ) -> None:
         self._send = send
+        self._log_access = log_access
+        self._has_ended = False
         self._is_head = is_head
         self._request_id = request_id
         self._readiness = readiness
@@ -71,7 +83,15 @@ class _Answer:
                 headers["Connection"] = "close"  # sends keep-alive clients to another process before this one goes
         else:
             self.body_bytes += 0 if self._is_head else len(message.get("body", b""))
+            if not message.get("more_body", False):
+                self.end()  # before the client has it: a kill −9 after an answer loses no event of it
         await self._send(message)
+
+    def end(self) -> None:
+        """Say how it went; the second time, nothing."""
+        if not self._has_ended:
+            self._has_ended = True
+            self._log_access(self)
 
 
 def _client_request_id(scope: Scope) -> str | None:
@@ -81,7 +101,7 @@ def _client_request_id(scope: Scope) -> str | None:
     return None
 
 
-def _log_access(method: str, scope: Scope, answer: _Answer, seconds: float) -> None:
+def _log_access(method: str, scope: Scope, started: float, answer: _Answer) -> None:
     route = getattr(scope.get("route"), "path", None)
     probe_went_well = route in PROBES and answer.status == 200
     (log.debug if probe_went_well else log.info)(
@@ -90,7 +110,7 @@ def _log_access(method: str, scope: Scope, answer: _Answer, seconds: float) -> N
         route=route or "unmatched",  # the template, not the path: of paths there is no end
         path=scope["path"],
         status=answer.status or 499,  # nginx's number for a client that left before there was an answer
-        duration_ms=round(seconds * 1000, 2),
+        duration_ms=round((time.perf_counter() - started) * 1000, 2),
         bytes=answer.body_bytes,
         client=scope["client"][0] if scope.get("client") else None,
     )
