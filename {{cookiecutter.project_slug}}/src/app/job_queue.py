@@ -12,15 +12,15 @@ from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
+from sqlalchemy.exc import IntegrityError
 from structlog.typing import FilteringBoundLogger
 
 from app.connections import connection_parameters, shut_down_at
 from app.database import Database
 from app.errors import DatabaseUnavailable
-from app.job_runs import JobRuns
+from app.job_runs import RETRY_SECONDS, JobRuns
 from app.settings import Settings
 
-RETRY_SECONDS = 1.0  # between attempts to reach a database that is away
 LISTEN_CHECK_SECONDS = 5.0  # a LISTEN that hears nothing cannot tell silence from a dead connection
 
 log: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -91,6 +91,7 @@ class JobQueue(JobManager):
         return self.worker_id
 
     async def unregister_worker(self, worker_id: int) -> None:
+        self.worker_id = None
         with contextlib.suppress(DatabaseUnavailable):  # then the heartbeat's end says the same, a little later
             await super().unregister_worker(worker_id)
 
@@ -104,6 +105,9 @@ class JobQueue(JobManager):
                 await self._runs.park(job, reason)
         except DatabaseUnavailable as error:
             self._note_reachable(False, str(error), error.cause)
+            return None
+        except IntegrityError as error:  # a database that lost its last commits forgot us; the next heartbeat tells it
+            self._note_reachable(False, "The database does not know this worker.", str(error.orig))
             return None
         self._note_reachable(True)
         return job

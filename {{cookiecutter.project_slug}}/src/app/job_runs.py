@@ -23,6 +23,7 @@ from app.jobs import PermanentFailure, TemporaryFailure
 
 MAX_ATTEMPTS = 5  # runs that end in an unexpected exception, or with their worker; then the job is parked
 MAX_DELAY_SECONDS = 30.0
+RETRY_SECONDS = 1.0  # between attempts to reach a database that is away
 
 # Only the run that holds the job writes its outcome. A worker that was stopped for so long that it was declared dead
 # holds nothing any more: no row matches. procrastinate's own statements match the job and its state, but not the run.
@@ -120,15 +121,22 @@ class JobRuns:
         return Outcome(name="succeeded", status="succeeded")
 
     async def settle(self, job: Job, outcome: Outcome, seconds: float) -> None:
-        """Write the outcome down, and say it.
+        """Write the outcome down, and say it. While the database is away, wait for it: there is nothing else to do.
 
-        When the database is away the job stays as it is, until `app.rescue` notices that nobody runs it.
+        A stop that does not want to wait leaves the job as it is; without a heartbeat it is soon another worker's.
         """
         try:
-            name = outcome.name if await self._write(job, outcome) else "superseded"
-        except DatabaseUnavailable:
+            name = outcome.name if await self._write_when_possible(job, outcome) else "superseded"
+        except asyncio.CancelledError:
             name = "unsettled"
         _log_run(job, name, outcome.error, seconds)
+
+    async def _write_when_possible(self, job: Job, outcome: Outcome) -> bool:
+        while True:
+            try:
+                return await self._write(job, outcome)
+            except DatabaseUnavailable:
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _write(self, job: Job, outcome: Outcome) -> bool:
         values = {
@@ -152,7 +160,7 @@ def _named_in_events(job: Job) -> contextlib.AbstractContextManager[None]:
 
 def _log_run(job: Job, outcome: str, error: BaseException | None, seconds: float) -> None:
     is_foreseen = isinstance(error, TemporaryFailure | PermanentFailure | DatabaseUnavailable | None)
-    say = log.error if outcome in ("retried", "parked") else log.warning if error else log.info
+    say = {"retried": log.error, "parked": log.error, "postponed": log.warning}.get(outcome, log.info)
     why = {"reason": _reason(error), "exc_info": None if is_foreseen else error} if error else {}
     say(
         "job",

@@ -4,6 +4,7 @@ This is a coroutine in every worker, not a job: it must not wait behind 100 000 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,10 @@ from app.job_runs import MAX_ATTEMPTS, JobRuns
 HEARTBEAT_SECONDS = 2.0
 LEASE_SECONDS = 10.0  # without a heartbeat; then a worker counts as dead. Its jobs run again after 13 s at most
 
-BEAT = text("UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = :worker_id")
+BEAT = text("""
+    INSERT INTO procrastinate_workers (id, last_heartbeat) OVERRIDING SYSTEM VALUE VALUES (:worker_id, now())
+    ON CONFLICT (id) DO UPDATE SET last_heartbeat = excluded.last_heartbeat
+""")
 
 # What a dead worker held goes back, and the run counts as an attempt: the job may be what killed it. One that was
 # there at two deaths gets a lock that only one such job can hold at a time, so that a poison job is soon alone
@@ -64,16 +68,22 @@ class Rescue:
         self._in_contact_since: float | None = None
         self._not_run: set[int] = set()
 
-    async def run(self) -> None:
-        """Beat until cancelled. It goes on while jobs end during a stop, when procrastinate's own heartbeat is over."""
-        while True:
+    async def run_until(self, has_stopped: asyncio.Event) -> None:
+        """Beat, also while jobs end during a stop, when procrastinate's own heartbeat would be over.
+
+        A beat is not cancelled: in a black hole psycopg would take 5 s more to see that it cannot cancel the query.
+        """
+        while not has_stopped.is_set():
             try:
                 await self._beat()
             except DatabaseUnavailable:
                 self._in_contact_since = None
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(has_stopped.wait(), HEARTBEAT_SECONDS)
 
     async def _beat(self) -> None:
+        if self._queue.worker_id is None:  # not registered yet, or any more
+            return
         async with self._database.transaction() as connection:
             await connection.execute(BEAT, {"worker_id": self._queue.worker_id})
             lost = await self._put_back_lost(connection)

@@ -12,7 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from multiprocessing.connection import wait
 from types import FrameType
 
@@ -70,7 +70,22 @@ def _run_until_stopped(config: uvicorn.Config, listener: socket.socket) -> int:
 
 
 def _supervise(config: uvicorn.Config, listener: socket.socket) -> int:
+    """Several processes under a parent that passes signals on at once.
+
+    uvicorn's own parent looks at its signals every 0.5 s, and for up to 5 s not at all while one of its processes is
+    still starting; meanwhile it would replace those that have obeyed.
+    """
     supervisor = Multiprocess(config, [listener])
+
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        supervisor.should_exit.set()
+        for process in supervisor.processes:
+            with suppress(ProcessLookupError):
+                if process.pid is not None and process.exitcode is None:
+                    os.kill(process.pid, signum)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     supervisor.run()
     # uvicorn says nothing of how its processes ended: one that failed to start must fail the whole
     return 1 if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes) else 0

@@ -13,8 +13,8 @@ from app.database import REQUIRED_REVISION, Database
 from app.deadline import end_by_deadline
 from app.errors import DatabaseUnavailable, SchemaOutdated
 from app.identity import build_commit
-from app.job_queue import RETRY_SECONDS, JobQueue, QueueConnector
-from app.job_runs import JobRuns
+from app.job_queue import JobQueue, QueueConnector
+from app.job_runs import RETRY_SECONDS, JobRuns
 from app.orders.fulfilment import FulfilmentService
 from app.orders.jobs import add_order_jobs
 from app.rescue import Rescue
@@ -56,10 +56,11 @@ async def work(settings: Settings) -> None:
         add_retention(jobs, queue_database)
 
         log.info("worker started", concurrency=settings.worker_concurrency, commit=build_commit(), pid=os.getpid())
+        has_stopped = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            heartbeat = group.create_task(Rescue(queue_database, queue, runs).run())
+            group.create_task(Rescue(queue_database, queue, runs).run_until(has_stopped))
             await _take_jobs(jobs, runs, queue_database, settings, stopping)
-            heartbeat.cancel()  # last: until here other workers must leave our jobs alone
+            has_stopped.set()  # only now may the heart stand still: other workers left the last jobs alone
     log.info("worker stopped")
 
 
