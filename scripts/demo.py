@@ -2,15 +2,14 @@
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
-TEMPLATE = Path(__file__).resolve().parent.parent
-BUILD = TEMPLATE / "build"
-SERVICE = BUILD / "order-service"
+from rendering import render
 
 
 def say(text: str) -> None:
@@ -23,9 +22,12 @@ def end_with_parent() -> None:
 
 
 def run(*command: str | Path, cwd: Path) -> None:
-    done = subprocess.run(command, cwd=cwd, preexec_fn=end_with_parent)
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))} ended with {done.returncode}")
+    """Run to its end, also after Ctrl-C: that reaches the command as well, which then stops in good order."""
+    process = subprocess.Popen(command, cwd=cwd, preexec_fn=end_with_parent)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    status = process.wait()
+    if status:
+        sys.exit(status if status > 0 else 128 - status)
 
 
 def end_when_gone(pid: int) -> None:
@@ -42,17 +44,14 @@ def main() -> None:
     parent = int(sys.argv[1])
     threading.Thread(target=end_when_gone, args=(parent,), daemon=True).start()
     say("1. Render a service: cookiecutter asks a few questions; here with the default answers")
-    cookiecutter = [sys.executable, "-m", "cookiecutter", "--no-input", "--overwrite-if-exists"]
-    run(*cookiecutter, "--output-dir", BUILD, TEMPLATE, cwd=TEMPLATE)
-    print(f"   {SERVICE}")
+    service = render()
+    print(f"   {service}")
+    signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which the commands would inherit
     say("2. Install its dependencies, PostgreSQL among them (the first time this takes a while)")
-    run("make", "--no-print-directory", "install", cwd=SERVICE)
+    run("make", "--no-print-directory", "install", cwd=service)
     scenario = Path(__file__).with_name("scenario.py")
-    python = SERVICE / ".venv/bin/python"
-    run(python, "-m", "dev", "--while", str(parent), python, scenario, cwd=SERVICE)
+    python = service / ".venv/bin/python"
+    run(python, "-m", "dev", "--while", str(parent), python, scenario, cwd=service)
 
 
-try:
-    main()
-except KeyboardInterrupt:
-    sys.exit(130)
+main()

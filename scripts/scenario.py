@@ -41,15 +41,19 @@ def free_port(wanted: int) -> int:
     raise SystemExit("no free port on 127.0.0.1")
 
 
-def one_off(*arguments: str) -> None:
-    show("$", f"app {' '.join(arguments)}")
+def one_off(command: str, **settings: str) -> None:
+    show("$", " ".join([f"{name}={value}" for name, value in settings.items()] + ["app", command]))
     done = subprocess.run(
-        [*APP, *arguments], capture_output=True, text=True, preexec_fn=die_with_parent(signal.SIGTERM)
+        [*APP, command],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        preexec_fn=die_with_parent(signal.SIGTERM),
     )
     for line in (done.stdout + done.stderr).splitlines()[-1:]:
         show("event", line, "90")
     if done.returncode:
-        sys.exit(f"`app {' '.join(arguments)}` ended with {done.returncode}")
+        sys.exit(f"`app {command}` ended with {done.returncode}")
 
 
 @contextlib.contextmanager
@@ -129,7 +133,7 @@ def main() -> None:
     base = f"http://127.0.0.1:{port}"
     say("3. Bring the schema up to date and seed it, as one-off processes")
     one_off("migrate")
-    one_off("seed")
+    one_off("seed", SEED_CONFIRM="yes")  # of an earlier demo, there are other orders
     say("4. Start its processes; what they say is JSON, one event per line")
     settings = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "DRAIN_SECONDS": "1"}
     with process("web", settings) as web, process("worker", settings) as worker:
@@ -150,4 +154,7 @@ def main() -> None:
     say("Now make it yours: cookiecutter PATH_OR_URL_OF_THIS_TEMPLATE, then `make dev` and `make test` in the result.")
 
 
-main()
+try:
+    main()
+except KeyboardInterrupt:
+    sys.exit(130)

@@ -1,5 +1,6 @@
 """Makes the README's pictures: a real `make demo` at a pseudo-terminal, and the tree that it has rendered, as SVG."""
 
+import io
 import os
 import pty
 import re
@@ -58,7 +59,7 @@ def save(console: Console, name: str, title: str) -> None:
 
 
 def picture_demo(said: str) -> None:
-    console = Console(record=True, width=WIDTH, file=open(os.devnull, "w"))
+    console = Console(record=True, width=WIDTH, file=io.StringIO())
     for line in said.replace(str(TEMPLATE), "~/cookiecutter-twelve-factor").splitlines():
         text = Text.from_ansi(line)
         text.truncate(WIDTH, overflow="ellipsis")
@@ -82,7 +83,7 @@ def picture_tree() -> None:
                 note = NOTES.get(str(part), "")
                 name = part.name + ("/" if depth < len(path.parts) else "")
                 branches[part] = branches[part.parent].add(f"{name}  [dim italic]{note}[/]" if note else name)
-    console = Console(record=True, width=80, file=open(os.devnull, "w"))
+    console = Console(record=True, width=80, file=io.StringIO())
     console.print(tree)
     save(console, "tree.svg", "what a render holds")
 
