@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path.cwd()))  # the service's folder: its development too
 from dev.programs import die_with_parent  # type: ignore[import-not-found]  # noqa: E402
 
 APP = [sys.executable, "-I", "-m", "app"]
+TOLD = ("process", "event", "request_id", "outcome", "reason", "problems", "exception")
 COLOURS = sys.stdout.isatty()
 
 
@@ -84,7 +85,7 @@ def show_events(running: subprocess.Popen[str]) -> None:
     for line in running.stdout:
         event = json.loads(line)
         if event["logger"].startswith("app.") and event["event"] != "request":
-            told = {key: event[key] for key in ("process", "event", "request_id", "outcome") if key in event}
+            told = {key: event[key] for key in TOLD if key in event}
             show("event", json.dumps(told), "90")
 
 
@@ -137,7 +138,9 @@ def main() -> None:
     say("4. Start its processes; what they say is JSON, one event per line")
     settings = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "DRAIN_SECONDS": "1"}
     with process("web", settings) as web, process("worker", settings) as worker:
-        wait_until(lambda: ask(base, "GET", "/readyz", quiet=True)[0] == 200, "ready")
+        wait_until(lambda: web.poll() is not None or ask(base, "GET", "/readyz", quiet=True)[0] == 200, "ready")
+        if web.returncode is not None:
+            sys.exit(f"web ended with {web.returncode}")
         play(base)
         if sys.stdout.isatty():
             say(f"It goes on until Ctrl-C. Its API, to try out: {base}/docs")

@@ -43,11 +43,12 @@ def environment(**variables: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what git tracks in the template, as a user gets it by cloning; changes not yet committed included."""
+    """A copy of what git tracks in the template, or would: as a user gets it by cloning."""
     copy = tmp_path_factory.mktemp("template") / "cookiecutter-twelve-factor"
     tracked = subprocess.run(
-        ["git", "ls-files", "-z", "--cached"], cwd=TEMPLATE, check=True, capture_output=True, text=True
-    ).stdout
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=TEMPLATE, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
     for name in filter(None, tracked.split("\0")):
         if (TEMPLATE / name).exists():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
