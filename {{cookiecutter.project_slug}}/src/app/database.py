@@ -7,6 +7,7 @@ which has committed when the block ends, so that nothing is acknowledged before 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -28,12 +29,17 @@ class Database:
 
     def __init__(self, settings: Settings, process: str) -> None:
         self._timeout_seconds = settings.database_timeout_seconds
-        self._writing = create_async_engine(
-            "postgresql+psycopg://", pool_size=settings.database_pool_size, max_overflow=0, pool_timeout=3600
+        self._reading = create_async_engine(
+            "postgresql+psycopg://",
+            pool_size=settings.database_pool_size,
+            max_overflow=0,
+            pool_timeout=3600,  # the deadline is sooner
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
         )
-        self._reading = self._writing.execution_options(isolation_level="AUTOCOMMIT")
-        connect_with(self._writing.sync_engine, settings, process)
-        event.listen(self._writing.sync_engine, "checkout", refuse_closed_connection)
+        self._writing = self._reading.execution_options(isolation_level="READ COMMITTED")
+        connect_with(self._reading.sync_engine, settings, process)
+        event.listen(self._reading.sync_engine, "checkout", refuse_closed_connection)
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -60,7 +66,7 @@ class Database:
                 connection = await engine.connect()
             # From here on a cancelled task would not do: psycopg waits for its own cancel request, for 10 s and more
             # when the server is a black hole. A socket that is shut down ends every wait at once, and the pool heals.
-            with shut_down_at(deadline, (await connection.get_raw_connection()).driver_connection):
+            with shut_down_at(deadline, _driver_connection(connection)):
                 try:
                     yield connection
                 finally:
@@ -77,4 +83,10 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection that is not in use."""
-        await self._writing.dispose()
+        await self._reading.dispose()
+
+
+def _driver_connection(connection: AsyncConnection) -> Any:
+    """psycopg's own connection. `get_raw_connection()` is a coroutine, since it may have to connect first."""
+    pooled = connection.sync_connection and connection.sync_connection.connection
+    return pooled and pooled.driver_connection

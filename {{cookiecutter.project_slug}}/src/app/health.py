@@ -53,7 +53,7 @@ class Version(BaseModel):
     release: str
 
 
-def readiness_of(request: Request) -> Readiness:
+async def readiness_of(request: Request) -> Readiness:  # async, or FastAPI would call it in a thread
     """The readiness of the process that answers."""
     readiness: Readiness = request.app.state.readiness
     return readiness

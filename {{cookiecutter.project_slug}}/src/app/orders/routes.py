@@ -14,7 +14,7 @@ from app.problems import documented
 router = APIRouter(prefix="/orders", tags=["orders"], responses=documented(422, 503, 504))
 
 
-def database_of(request: Request) -> Database:
+async def database_of(request: Request) -> Database:  # async, or FastAPI would call it in a thread
     """The database of the process that answers."""
     database: Database = request.app.state.database
     return database

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,6 +21,15 @@ COLUMNS = (Order.id, Order.item, Order.quantity, Order.status, Order.created_at)
 
 OrderRow = Row[uuid.UUID, str, int, str, datetime]
 
+# Statements are built once: to build one and have SQLAlchemy recognize it costs as much as to execute it.
+INSERT_ORDER = insert(Order).on_conflict_do_nothing(index_elements=[Order.idempotency_key]).returning(*COLUMNS)
+ORDER_BY_ID = select(*COLUMNS).where(Order.id == bindparam("order_id"))
+ORDER_BY_KEY = select(*COLUMNS).where(Order.idempotency_key == bindparam("key"))
+ORDERS_BEFORE = (
+    select(*COLUMNS).where(Order.id < bindparam("cursor")).order_by(Order.id.desc()).limit(bindparam("limit"))
+)
+AFTER_ALL = uuid.UUID(int=2**128 - 1)  # the cursor of the first page
+
 
 async def insert_order(connection: AsyncConnection, new: NewOrder, key: str | None) -> tuple[OrderRow, bool]:
     """Store an order and have a worker fulfil it; return it and whether it is new.
@@ -28,13 +37,12 @@ async def insert_order(connection: AsyncConnection, new: NewOrder, key: str | No
     With a key that came before nothing is stored: the same body gets the first order again, another one raises
     `IdempotencyKeyReused`. Requests that race with one key wait in PostgreSQL for the first of them to commit.
     """
-    statement = insert(Order).values(item=new.item, quantity=new.quantity, idempotency_key=key)
-    statement = statement.on_conflict_do_nothing(index_elements=[Order.idempotency_key])
-    placed = (await connection.execute(statement.returning(*COLUMNS))).one_or_none()
+    values = {"item": new.item, "quantity": new.quantity, "idempotency_key": key}
+    placed = (await connection.execute(INSERT_ORDER, values)).one_or_none()
     if placed is not None:
         await enqueue(connection, QUEUE, FULFIL_ORDER, order_id=str(placed.id))
         return placed, True
-    earlier = (await connection.execute(select(*COLUMNS).where(Order.idempotency_key == key))).one()
+    earlier = (await connection.execute(ORDER_BY_KEY, {"key": key})).one()
     if (earlier.item, earlier.quantity) != (new.item, new.quantity):
         raise IdempotencyKeyReused("This Idempotency-Key came before, with another order.")
     return earlier, False
@@ -42,7 +50,7 @@ async def insert_order(connection: AsyncConnection, new: NewOrder, key: str | No
 
 async def find_order(connection: AsyncConnection, order_id: uuid.UUID) -> OrderRow:
     """The order with this id; raise `OrderNotFound`."""
-    order = (await connection.execute(select(*COLUMNS).where(Order.id == order_id))).one_or_none()
+    order = (await connection.execute(ORDER_BY_ID, {"order_id": order_id})).one_or_none()
     if order is None:
         raise OrderNotFound(f"There is no order {order_id}.")
     return order
@@ -56,10 +64,8 @@ async def list_orders(
     A keyset, not an offset: a page costs the same however deep it lies, and orders that are placed meanwhile shift
     nothing. One row more than asked for tells whether there is a next page.
     """
-    statement = select(*COLUMNS).order_by(Order.id.desc()).limit(limit + 1)
-    if cursor is not None:
-        statement = statement.where(Order.id < _read_cursor(cursor))
-    rows = (await connection.execute(statement)).all()
+    values = {"cursor": AFTER_ALL if cursor is None else _read_cursor(cursor), "limit": limit + 1}
+    rows = (await connection.execute(ORDERS_BEFORE, values)).all()
     page = rows[:limit]
     return page, _write_cursor(page[-1].id) if len(rows) > limit else None
 
