@@ -27,7 +27,9 @@ NOTES = {
     "src/app/migrations": "ships with the code",
     "tests/factors": "twelve proofs, run on real processes",
     "dev": "PostgreSQL from a wheel; never imported by src/",
-    "deploy": "Kubernetes, systemd: the same commands",
+    "deploy": "the same image and commands, elsewhere",
+    "dev/scale.py": "the same jobs with 1, 2, 4 workers",
+    "tests/factors/domain.py": "what the proofs know of orders",
     "Procfile": "the formation: release, web, worker",
     "Dockerfile": "one image for every process",
     "compose.yaml": "production's image and commands on one machine",
@@ -47,8 +49,10 @@ def record_demo() -> str:
         return chunk
 
     os.environ["COLUMNS"] = str(WIDTH)
-    pty.spawn(["make", "demo"], read)
-    return said.replace(b"\x03sent", b"").replace(b"^C", b"").decode()
+    os.environ.pop("MAKEFLAGS", None)  # of the make that has started this script
+    pty.spawn(["make", "--no-print-directory", "demo"], read)
+    lines = said.replace(b"\x03sent", b"").replace(b"^C", b"").decode().splitlines()
+    return "\n".join(["$ make demo", *(line for line in lines if not line.startswith("make"))])
 
 
 def save(console: Console, name: str, title: str) -> None:

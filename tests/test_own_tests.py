@@ -1,0 +1,20 @@
+"""A render's own tests, in full: of the default answers here, of others in test_make_it_yours.py."""
+
+import re
+
+import pytest
+
+from .conftest import Bake
+
+
+@pytest.mark.slow
+def test_a_default_render_passes_its_own_tests(bake: Bake) -> None:
+    render = bake()
+
+    done = render.run("make", "test", "TESTS=-n 2", timeout=900)
+
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    closing = done.stdout.strip().splitlines()[-1]
+    assert re.search(r"\d+ passed", closing), closing
+    assert "skipped" not in closing
+    print(closing)
