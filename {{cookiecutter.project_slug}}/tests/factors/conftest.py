@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import make_url
 
 from dev.postgres import free_port
+from tests.factors.attached import AttachedService
 from tests.factors.tools import APP, HOST, Line, Process
 
 Evidence = Callable[[str], None]
@@ -58,6 +59,13 @@ def line(database: str) -> Iterator[Line]:
     line = Line(str(url.host), url.port or 5432)
     yield line
     line.close()
+
+
+@pytest.fixture
+def attached() -> Iterator[AttachedService]:
+    """A service that the worker asks, whose answers the test chooses."""
+    with AttachedService() as service:
+        yield service
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ from typing import Any
 
 import psycopg
 
+from tests.factors.queued import enqueue
+
 COLLECTION = "/orders"
 ROUTE_OF_ONE = "/orders/{order_id}"
 TABLE = "orders"
@@ -85,3 +87,27 @@ HOSTILE: dict[str, tuple[str, str, bytes | None]] = {
     "query": ("GET", f"{COLLECTION}?limit=%ff&%00=%00", None),
     "method": ("TRACE", COLLECTION, None),
 }
+
+
+# Work for `worker`: each row brings a job, and each job has one effect.
+ATTACHED_URL = "FULFILMENT_URL"  # the setting that names the service which the job asks
+TASK = "fulfil_order"
+QUEUE = "orders"
+PERIODIC_TASK = "report_stale_orders"
+
+
+def place_rows(database_url: str, count: int = 1) -> list[str]:
+    """Store rows with their jobs, as the API does but without it; return the ids."""
+    insert = f"INSERT INTO {TABLE} (item, quantity) SELECT 'teapot', 1 FROM generate_series(1, %s) RETURNING id::text"
+    with psycopg.connect(database_url) as connection:
+        ids = [row_id for (row_id,) in connection.execute(insert, (count,))]
+        for row_id in ids:
+            enqueue(connection, QUEUE, TASK, {"order_id": row_id})
+    return ids
+
+
+def effects(database_url: str) -> list[str]:
+    """The ids of the rows whose job has had its effect."""
+    done = f"SELECT id::text FROM {TABLE} JOIN fulfilments ON order_id = id WHERE status = 'fulfilled'"
+    with psycopg.connect(database_url) as connection:
+        return [row_id for (row_id,) in connection.execute(done)]

@@ -1,0 +1,52 @@
+"""The queue behind the service's back, and the moments in the life of a job that a test can hold on to."""
+
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from tests.factors.tools import Process, wait_until
+
+DEFER = (
+    "SELECT unnest(procrastinate_defer_jobs_v1(ARRAY["
+    "ROW(%s, %s, 0, NULL, NULL, %s, NULL)::procrastinate_job_to_defer_v1]))"
+)
+
+
+def enqueue(connection: psycopg.Connection, queue: str, task: str, arguments: Any) -> int:
+    """Put a job into the queue, whatever its arguments; return its id."""
+    row = connection.execute(DEFER, (queue, task, Jsonb(arguments))).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def states(database_url: str, task: str) -> list[str]:
+    """The states of a task's jobs, oldest first; a parked one is `failed`."""
+    with psycopg.connect(database_url) as connection:
+        statement = "SELECT status::text FROM procrastinate_jobs WHERE task_name = %s ORDER BY id"
+        return [state for (state,) in connection.execute(statement, (task,))]
+
+
+def wait_until_working(database_url: str, *workers: Process) -> None:
+    """Return when as many workers are at work as there should be."""
+    statement = "SELECT FROM procrastinate_workers WHERE last_heartbeat > now() - interval '5 s'"
+
+    def at_work() -> int:
+        with psycopg.connect(database_url) as connection:
+            return connection.execute(statement).rowcount
+
+    wait_until(lambda: at_work() == len(workers), 20, f"{len(workers)} workers at work")
+
+
+def locked_outcomes(database_url: str) -> psycopg.Connection:
+    """While this block lasts, what becomes of the jobs in progress cannot be written down."""
+    connection = psycopg.connect(database_url)
+    connection.execute("SELECT FROM procrastinate_jobs WHERE status = 'doing' FOR UPDATE")
+    return connection
+
+
+def is_somebody_locked_out(database_url: str) -> bool:
+    """Whether a session waits for a lock."""
+    statement = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(database_url) as connection:
+        return connection.execute(statement).rowcount > 0
