@@ -9,7 +9,7 @@ from rendering import render
 def main() -> int:
     service = render("rounds")
     subprocess.run(["make", "--no-print-directory", "install"], cwd=service, check=True)
-    command = [".venv/bin/python", "-m", "pytest", "-m", "race", "--rounds", sys.argv[1], "tests"]
+    command = [".venv/bin/python", "-m", "pytest", "-n", "2", "-m", "race", "--rounds", sys.argv[1], "tests"]
     return subprocess.run(command, cwd=service).returncode
 
 

@@ -12,6 +12,7 @@ import pytest
 
 TEMPLATE = Path(__file__).parent.parent
 TOOLS = Path(sys.executable).parent  # the template's .venv: cookiecutter, cruft, uv
+ENGINE = ("DOCKER_HOST", "DOCKER_CONFIG")  # .ci/run sets them on a machine that has no engine of its own
 CERTIFICATES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO")
 
 
@@ -36,7 +37,7 @@ class Render:
 
 def environment(**variables: str) -> dict[str, str]:
     """The variables that a program of a test gets: enough to run, and a cache so that nothing is downloaded twice."""
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", *CERTIFICATES) if name in os.environ}
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", *CERTIFICATES, *ENGINE) if name in os.environ}
     path = f"{TOOLS}:{os.environ.get('PATH', os.defpath)}"
     return kept | {"PATH": path, "GIT_CONFIG_NOSYSTEM": "1"} | variables
 
