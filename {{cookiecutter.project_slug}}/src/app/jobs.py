@@ -10,6 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.contextvars import get_contextvars
 
+PERIODIC_PRIORITY = 1  # above other jobs, which may stand in a long line when the service that they ask hangs
+
 # procrastinate's own SQL function, which its `defer` calls as well. Called from here, a database that goes away is
 # the same `DatabaseUnavailable` as anywhere else, and `web` starts 70 ms sooner without the library.
 ENQUEUE = text("""

@@ -6,6 +6,7 @@ from procrastinate import App
 from sqlalchemy import text
 
 from app.database import Database
+from app.jobs import PERIODIC_PRIORITY
 
 KEPT_HOURS = 24
 BATCH = 1000  # rows per statement, well below a second
@@ -29,7 +30,7 @@ def add_retention(jobs: App, database: Database) -> None:
     """Add the periodic job that removes what is older."""
 
     @jobs.periodic(cron=EVERY_TEN_MINUTES)
-    @jobs.task(name="remove_succeeded_jobs", queue="upkeep")
+    @jobs.task(name="remove_succeeded_jobs", queue="upkeep", priority=PERIODIC_PRIORITY)
     async def remove_succeeded_jobs(timestamp: int, **_arguments: Any) -> None:
         removed = BATCH
         while removed == BATCH:

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -23,14 +23,14 @@ class Call:
 
 
 class AttachedService:
-    """Answers with `status` after `delay` seconds, as soon as `open` is set; with `garbage` it sends that instead."""
+    """Answers with `status`, or what `answer` says of a call, after `delay` seconds and as soon as `open` is set."""
 
     def __init__(self, port: int = 0) -> None:
         self.calls: list[Call] = []
         self.most_at_once = self._at_once = 0
         self._lock = threading.Lock()
         self.status, self.delay = 201, 0.0
-        self.garbage: bytes | None = None
+        self.answer: Callable[[Call], int | bytes] = lambda _call: self.status  # bytes are sent as they are
         self.open = threading.Event()
         self.open.set()
         service = self
@@ -39,21 +39,21 @@ class AttachedService:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 key, request_id = self.headers.get("Idempotency-Key", ""), self.headers.get("X-Request-ID", "")
-                service.calls.append(Call(time.monotonic(), self.path, key, request_id, body))
-                with service._counted():
+                call = Call(time.monotonic(), self.path, key, request_id, body)
+                with service._counted(call):
                     time.sleep(service.delay)
                     service.open.wait()
-                try:
-                    if service.garbage is not None:
-                        self.wfile.write(service.garbage)
-                        self.close_connection = True
-                    else:
-                        self.send_response(service.status)
-                        self.send_header("Content-Length", "2")
-                        self.end_headers()
-                        self.wfile.write(b"{}")
-                except OSError:
-                    pass  # the worker did not wait
+                with suppress(OSError):  # the worker did not wait
+                    self._send(service.answer(call))
+
+            def _send(self, answer: int | bytes) -> None:
+                if isinstance(answer, bytes):
+                    self.wfile.write(answer)
+                    self.close_connection = True
+                    return
+                self.send_response(answer)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -82,8 +82,9 @@ class AttachedService:
         self._server.server_close()
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _counted(self, call: Call) -> Iterator[None]:
         with self._lock:
+            self.calls.append(call)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
         yield

@@ -14,6 +14,7 @@ from tests.factors.attached import AttachedService
 from tests.factors.tools import APP, HOST, Line, Process
 
 Evidence = Callable[[str], None]
+Environment = dict[str, str | float | Path]
 PROCESSES = pytest.StashKey[list[Process]]()
 
 

@@ -15,7 +15,9 @@ from sqlalchemy import make_url
 from dev.postgres import throw_away_postgres
 from tests.conftest import migrate
 from tests.factors import domain
-from tests.factors.conftest import Evidence, Start
+from tests.factors.attached import AttachedService, Call
+from tests.factors.conftest import Environment, Evidence, Start
+from tests.factors.queued import states, wait_until_working
 from tests.factors.tools import Line, Load, Process, wait_until
 
 ODD_PASSWORD = "p@ss:/%word"
@@ -35,6 +37,11 @@ def sessions(database_url: str) -> int:
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         ).fetchone()
         return int(row[0]) if row else 0
+
+
+def line_to(database_url: str) -> Line:
+    url = make_url(database_url)
+    return Line(str(url.host), url.port or 5432)
 
 
 @pytest.fixture
@@ -221,3 +228,140 @@ def test_connections_go_where_the_configuration_says(start: Start, database: str
 
     assert seen == {make_url(database).port}
     evidence(f"{len(load.answers)} requests: connections to port {make_url(database).port} only")
+
+
+@pytest.mark.race
+def test_a_worker_waits_for_a_database_that_is_away_at_start(
+    start: Start, fresh_database: str, evidence: Evidence
+) -> None:
+    """FACTORS IV.2: it says what it waits for, and works as soon as the database is there."""
+    line = line_to(fresh_database)
+    line.cut()
+    worker = start("worker", DATABASE_URL=line.through(fresh_database), DATABASE_TIMEOUT_SECONDS=2)
+    worker.wait_for_event("waiting for the database")
+    domain.place_rows(fresh_database)
+
+    line.mend()
+    recovery = wait_until(lambda: domain.effects(fresh_database), RECOVERY_SECONDS, "the job's effect")
+
+    assert worker.is_running()
+    assert worker.terminate() == 0
+    line.close()
+    evidence(f"no database at the start: the job ran {recovery:.2f} s after it came")
+
+
+@pytest.mark.race
+@pytest.mark.parametrize("outage", ["cut", "freeze"])
+def test_a_job_whose_end_falls_into_an_outage_has_its_effect_after_it(
+    outage: str, start: Start, fresh_database: str, attached: AttachedService, evidence: Evidence
+) -> None:
+    """FACTORS IV.2, IV.4: refused or hanging: neither job nor worker is lost, and no second order is asked for."""
+    line = line_to(fresh_database)
+    settings: Environment = {"DATABASE_TIMEOUT_SECONDS": 1, domain.ATTACHED_URL: attached.url}
+    worker = start("worker", DATABASE_URL=line.through(fresh_database), **settings)
+    attached.open.clear()
+    domain.place_rows(fresh_database)
+    attached.wait_for_calls(1)
+    getattr(line, outage)()
+    attached.open.set()
+    worker.wait_for_event("queue not reached")
+
+    line.mend()
+    recovery = wait_until(lambda: domain.effects(fresh_database), RECOVERY_SECONDS, "the job's effect")
+    wait_until(lambda: states(fresh_database, domain.TASK) == ["succeeded"])
+
+    assert len({call.key for call in attached.calls}) == 1, "asked again, if at all, for the same order"
+    assert worker.terminate() == 0
+    line.close()
+    evidence(f"{outage} in the middle of a job: its effect {recovery:.2f} s after the database was back")
+
+
+@pytest.mark.race
+def test_a_worker_outlives_killed_sessions_and_a_restarted_server(start: Start, evidence: Evidence) -> None:
+    """FACTORS IV.3: neither takes a job, or more than 5 s."""
+    with throw_away_postgres({"synchronous_commit": "on"}) as server:
+        migrate(server.url)
+        worker = start("worker", DATABASE_URL=server.url, DATABASE_TIMEOUT_SECONDS=2)
+        wait_until_working(server.url, worker)
+        killed = end_sessions(server.url)
+        domain.place_rows(server.url, 5)
+        after_kill = wait_until(lambda: len(domain.effects(server.url)) == 5, RECOVERY_SECONDS)
+        server.stop()
+        worker.wait_for_event("queue not reached")
+        server.start()
+        domain.place_rows(server.url, 5)
+        after_restart = wait_until(lambda: len(domain.effects(server.url)) == 10, RECOVERY_SECONDS)
+
+        assert worker.terminate() == 0
+    evidence(f"{killed} sessions killed: {after_kill:.2f} s; restarted: {after_restart:.2f} s; 10 jobs, 10 effects")
+
+
+FAULTS: tuple[int | bytes, ...] = (
+    *(408, 425, 429, 500, 503, 302),
+    b"",
+    b"SSH-2.0-OpenSSH_9.9\r\n",
+    b"\x00" * 100,
+    b"HTTP/1.1 2OO OK\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000,
+)
+
+
+@pytest.mark.race
+def test_an_attached_service_that_fails_delays_what_it_is_asked_for(
+    start: Start, fresh_database: str, attached: AttachedService, evidence: Evidence
+) -> None:
+    """FACTORS IV.4: failure or nonsense is no fault of the job: it comes again, less and less often, until it works."""
+    rows = domain.place_rows(fresh_database, len(FAULTS))
+    calls: dict[str, list[float]] = {row: [] for row in rows}
+
+    def fail_twice(call: Call) -> int | bytes:
+        calls[call.key].append(call.at)
+        return 201 if len(calls[call.key]) > 2 else FAULTS[rows.index(call.key)]
+
+    attached.answer = fail_twice
+    worker = start("worker", DATABASE_URL=fresh_database, **{domain.ATTACHED_URL: attached.url})
+    wait_until(lambda: len(domain.effects(fresh_database)) == len(FAULTS), 20)
+
+    for fault, row in zip(FAULTS, rows, strict=True):
+        first, second, third = calls[row]
+        assert 0.8 <= second - first < third - second, f"{fault!r:.40}"
+    assert {e["outcome"] for e in worker.events("job")} == {"postponed", "succeeded"}
+    evidence(f"{len(FAULTS)} kinds of failure, twice each: asked again after about 1 s and 2 s, then all done")
+
+
+@pytest.mark.race
+def test_an_attached_service_that_is_away_or_hangs_holds_up_nothing_else(
+    start: Start, fresh_database: str, attached: AttachedService, evidence: Evidence
+) -> None:
+    """FACTORS IV.4: more rows wait for it than there are jobs at once; other work, and a stop, come through."""
+    attached.open.clear()
+    settings: Environment = {"WORKER_CONCURRENCY": 2, "SHUTDOWN_SECONDS": 1, domain.ATTACHED_URL: attached.url}
+    domain.place_rows(fresh_database, 6)
+    worker = start("worker", DATABASE_URL=fresh_database, **settings)
+    attached.wait_for_calls(2)
+
+    wait_until(lambda: states(fresh_database, domain.PERIODIC_TASK) == ["succeeded"], 15, "other work")
+    began = time.monotonic()
+    code = worker.terminate()
+    took = time.monotonic() - began
+
+    assert code == 0
+    assert took <= 1 + 1.5
+    assert states(fresh_database, domain.TASK) == ["todo"] * 6
+    evidence(f"6 rows wait for a service that hangs: the periodic task ran, SIGTERM took {took:.2f} s")
+
+
+def test_a_job_that_the_attached_service_refuses_is_parked(
+    start: Start, fresh_database: str, attached: AttachedService, evidence: Evidence
+) -> None:
+    """FACTORS IV.4: 422 will be 422 tomorrow; the job is kept for a person, and asked for once."""
+    attached.status = 422
+    worker = start("worker", DATABASE_URL=fresh_database, **{domain.ATTACHED_URL: attached.url})
+
+    domain.place_rows(fresh_database)
+    wait_until(lambda: states(fresh_database, domain.TASK) == ["failed"])
+
+    assert len(attached.calls) == 1
+    assert "422" in next(e for e in worker.events("job") if e["outcome"] == "parked")["reason"]
+    evidence("422: parked after one call, with the reason")

@@ -15,7 +15,7 @@ from dev.postgres import free_port
 from tests.conftest import ROOT
 from tests.factors import domain
 from tests.factors.attached import AttachedService
-from tests.factors.conftest import Evidence, Start
+from tests.factors.conftest import Environment, Evidence, Start
 from tests.factors.queued import states, wait_until_working
 from tests.factors.tools import ask, wait_until
 
@@ -76,7 +76,7 @@ def test_a_worker_takes_as_many_jobs_at_once_as_it_is_told(
 ) -> None:
     """FACTORS VIII.3: WORKER_CONCURRENCY is the number, and two workers double it."""
     attached.delay = 0.3
-    settings = {"DATABASE_URL": fresh_database, domain.ATTACHED_URL: attached.url, "WORKER_CONCURRENCY": 3}
+    settings: Environment = {"DATABASE_URL": fresh_database, domain.ATTACHED_URL: attached.url, "WORKER_CONCURRENCY": 3}
     first = start("worker", **settings)
     domain.place_rows(fresh_database, 9)
     wait_until(lambda: len(domain.effects(fresh_database)) == 9)
@@ -139,7 +139,7 @@ def test_a_worker_keeps_to_its_connections(
 ) -> None:
     """FACTORS VIII.6: DATABASE_POOL_SIZE and 4 more, whatever WORKER_CONCURRENCY is, and named by their process."""
     attached.delay = 0.02
-    settings = {"DATABASE_POOL_SIZE": 2, "WORKER_CONCURRENCY": 20, domain.ATTACHED_URL: attached.url}
+    settings: Environment = {"DATABASE_POOL_SIZE": 2, "WORKER_CONCURRENCY": 20, domain.ATTACHED_URL: attached.url}
     worker = start("worker", DATABASE_URL=fresh_database, **settings)
     wait_until_working(fresh_database, worker)
     statement = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '%/worker'"

@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select, update
 from structlog.typing import FilteringBoundLogger
 
 from app.database import Database
-from app.jobs import PermanentFailure
+from app.jobs import PERIODIC_PRIORITY, PermanentFailure
 from app.orders.fulfilment import FulfilmentService
 from app.orders.models import Fulfilment, Order
 from app.orders.store import FULFIL_ORDER, QUEUE
@@ -38,7 +38,7 @@ def add_order_jobs(jobs: App, database: Database, service: FulfilmentService | N
         await _mark_fulfilled(database, order_id)
 
     @jobs.periodic(cron=EVERY_MINUTE)
-    @jobs.task(name="report_stale_orders", queue=QUEUE)
+    @jobs.task(name="report_stale_orders", queue=QUEUE, priority=PERIODIC_PRIORITY)
     async def report_stale_orders(timestamp: int, **_arguments: Any) -> None:
         await _report_stale_orders(database)
 
