@@ -1,12 +1,9 @@
-"""One run of a job: how it ends, what becomes of the job, and the one event about it (VIII, XI)."""
+"""One run of a job: its outcome, written down by whoever holds the job, and the one event about it (VIII, XI)."""
 
 import asyncio
 import contextlib
 import json
-import random
 import time
-from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 from procrastinate.job_context import AbortReason, JobContext
@@ -19,10 +16,9 @@ from structlog.typing import FilteringBoundLogger
 
 from app.database import Database
 from app.errors import DatabaseUnavailable
+from app.job_outcomes import Outcome, delays_of, parked, postponed, reason_of, retried_or_parked
 from app.jobs import PermanentFailure, TemporaryFailure
 
-MAX_ATTEMPTS = 5  # runs that end in an unexpected exception, or with their worker; then the job is parked
-MAX_DELAY_SECONDS = 30.0
 RETRY_SECONDS = 1.0  # between attempts to reach a database that is away
 
 # Only the run that holds the job writes its outcome. A worker that was stopped for so long that it was declared dead
@@ -39,43 +35,6 @@ WRITE_OUTCOME = text("""
 """)
 
 log: FilteringBoundLogger = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a run ended, in the event's word for it, and what becomes of the job."""
-
-    name: str
-    status: str = "todo"  # in procrastinate's words: `todo`, `succeeded`, or `failed`, which is what parked jobs are
-    counted: int = 1  # attempts
-    delay_seconds: float = 0.0  # before the next run
-    note: dict[str, Any] = field(default_factory=dict)  # added to the job's arguments
-    error: BaseException | None = None
-
-
-def postponed(job: Job, error: Exception) -> Outcome:
-    """An attached service is away. That is no fault of the job, and counts as none, however long it lasts."""
-    delays = job.task_kwargs.get("delays")
-    delays = delays if isinstance(delays, int) else 0
-    note, delay = {"delays": delays + 1}, backoff_seconds(delays)
-    return Outcome(name="postponed", counted=0, note=note, delay_seconds=delay, error=error)
-
-
-def parked(error: BaseException) -> Outcome:
-    """No repetition would help; a person looks at it with `jobs`."""
-    return Outcome(name="parked", status="failed", note={"parked": _reason(error)[:500]}, error=error)
-
-
-def retried_or_parked(job: Job, error: BaseException) -> Outcome:
-    """Nobody foresaw this. It may pass, but a poison job must not run for ever."""
-    if job.attempts + 1 >= MAX_ATTEMPTS:
-        return parked(error)
-    return Outcome(name="retried", delay_seconds=backoff_seconds(job.attempts), error=error)
-
-
-def backoff_seconds(earlier_tries: int) -> float:
-    """1 s, doubling up to 30 s; less up to a fifth, so that what failed together does not come back together."""
-    return min(MAX_DELAY_SECONDS, 2.0 ** min(earlier_tries, 10)) * random.uniform(0.8, 1.0)  # noqa: S311  # no secret
 
 
 class JobRuns:
@@ -161,17 +120,13 @@ def _named_in_events(job: Job) -> contextlib.AbstractContextManager[None]:
 def _log_run(job: Job, outcome: str, error: BaseException | None, seconds: float) -> None:
     is_foreseen = isinstance(error, TemporaryFailure | PermanentFailure | DatabaseUnavailable | None)
     say = {"retried": log.error, "parked": log.error, "postponed": log.warning}.get(outcome, log.info)
-    why = {"reason": _reason(error), "exc_info": None if is_foreseen else error} if error else {}
+    why = {"reason": reason_of(error), "exc_info": None if is_foreseen else error} if error else {}
     say(
         "job",
         task=job.task_name,
         queue=job.queue,
-        attempts=job.attempts + 1,
+        attempts=job.attempts + delays_of(job) + 1,
         duration_ms=round(seconds * 1000, 2),
         outcome=outcome,
         **why,
     )
-
-
-def _reason(error: BaseException) -> str:
-    return str(error) or type(error).__name__

@@ -15,8 +15,9 @@ from structlog.typing import FilteringBoundLogger
 
 from app.database import Database
 from app.errors import DatabaseUnavailable
+from app.job_outcomes import MAX_ATTEMPTS
 from app.job_queue import JobQueue
-from app.job_runs import MAX_ATTEMPTS, JobRuns
+from app.job_runs import JobRuns
 
 HEARTBEAT_SECONDS = 2.0
 LEASE_SECONDS = 10.0  # without a heartbeat; then a worker counts as dead. Its jobs run again after 13 s at most

@@ -53,11 +53,16 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         process.destroy()
 
 
+def line_to(database_url: str) -> Line:
+    """The same for a database of the test's own, which then closes it."""
+    url = make_url(database_url)
+    return Line(str(url.host), url.port or 5432)
+
+
 @pytest.fixture
 def line(database: str) -> Iterator[Line]:
     """A line to the database that the test can cut, freeze and mend."""
-    url = make_url(database)
-    line = Line(str(url.host), url.port or 5432)
+    line = line_to(database)
     yield line
     line.close()
 

@@ -16,7 +16,7 @@ from dev.postgres import throw_away_postgres
 from tests.conftest import migrate
 from tests.factors import domain
 from tests.factors.attached import AttachedService, Call
-from tests.factors.conftest import Environment, Evidence, Start
+from tests.factors.conftest import Environment, Evidence, Start, line_to
 from tests.factors.queued import states, wait_until_working
 from tests.factors.tools import Line, Load, Process, wait_until
 
@@ -37,11 +37,6 @@ def sessions(database_url: str) -> int:
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         ).fetchone()
         return int(row[0]) if row else 0
-
-
-def line_to(database_url: str) -> Line:
-    url = make_url(database_url)
-    return Line(str(url.host), url.port or 5432)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from tests.factors import domain
 from tests.factors.conftest import Evidence, Start
+from tests.factors.queued import states
 from tests.factors.tools import Load, wait_until
 
 
@@ -101,3 +102,29 @@ def test_a_commit_that_fails_is_no_201(start: Start, fresh_database: str, eviden
     assert answer.status == 503
     assert domain.stored_ids(fresh_database) == set()
     evidence(f"commit refused by the database: {answer.status}, 0 rows")
+
+
+@pytest.mark.race
+def test_a_job_outlives_the_process_that_enqueued_it(start: Start, fresh_database: str, evidence: Evidence) -> None:
+    """FACTORS VI.3: kill −9 right after the 201: the job was committed with the row."""
+    web = start.ready(DATABASE_URL=fresh_database)
+    row = web.ask(*domain.write_request()).json()["id"]
+    web.signal(signal.SIGKILL)
+    web.wait()
+
+    start("worker", DATABASE_URL=fresh_database)
+    took = wait_until(lambda: domain.effects(fresh_database) == [row])
+
+    evidence(f"201, kill −9 of that web, job done {took:.1f} s later by a worker that started after it")
+
+
+def test_a_row_that_is_rolled_back_leaves_no_job(start: Start, fresh_database: str, evidence: Evidence) -> None:
+    """FACTORS VI.3: row and job are one transaction: neither comes without the other."""
+    domain.refuse_commits(fresh_database)
+    web = start.ready(DATABASE_URL=fresh_database)
+
+    statuses = [web.ask(*domain.write_request()).status for _ in range(3)]
+
+    assert statuses == [503] * 3
+    assert states(fresh_database, domain.TASK) == []
+    evidence("3 commits refused by the database: 3 × 503, no row, no job")

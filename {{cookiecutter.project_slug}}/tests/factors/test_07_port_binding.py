@@ -9,8 +9,9 @@ import pytest
 
 from dev.postgres import free_port
 from tests.factors import domain
-from tests.factors.conftest import Evidence, Start
-from tests.factors.tools import HOST, Process, exchange, raw_exchange
+from tests.factors.conftest import Environment, Evidence, Start
+from tests.factors.queued import wait_until_working
+from tests.factors.tools import HOST, Process, exchange, raw_exchange, wait_until
 
 
 def listening_ports(process: Process) -> set[int]:
@@ -190,3 +191,36 @@ def test_another_address_is_another_hosts_matter(start: Start, database: str, ev
     assert web.wait(10) == 69
     assert len(web.lines) == 1
     evidence("HOST=203.0.113.1: exit 69, one line")
+
+
+def test_a_worker_listens_on_nothing(start: Start, fresh_database: str, evidence: Evidence) -> None:
+    """FACTORS VII.2: it has nothing to say to anybody who would connect to it."""
+    worker = start("worker", DATABASE_URL=fresh_database, PORT=free_port())
+    wait_until_working(fresh_database, worker)
+
+    assert listening_ports(worker) == set()
+    evidence("worker: no socket that listens")
+
+
+def test_one_service_is_a_backing_service_of_another_by_its_url_alone(
+    start: Start, fresh_database: str, database: str, evidence: Evidence
+) -> None:
+    """FACTORS VII.4: a second deploy fulfils for the first; moved elsewhere, only the URL changes."""
+    other = start.ready(DATABASE_URL=database, DRAIN_SECONDS=0)
+    settings: Environment = {"DATABASE_URL": fresh_database}
+    worker = start("worker", **settings, **{domain.ATTACHED_URL: f"http://{HOST}:{other.port}"})
+    first = domain.place_rows(fresh_database, 2)
+    wait_until(lambda: sorted(domain.effects(fresh_database)) == sorted(first))
+    at_the_other = domain.stored_ids(database)
+    other.terminate()
+    worker.terminate()
+
+    moved = start.ready(DATABASE_URL=database, DRAIN_SECONDS=0)
+    start("worker", **settings, **{domain.ATTACHED_URL: f"http://{HOST}:{moved.port}"})
+    second = domain.place_rows(fresh_database, 3)
+    wait_until(lambda: sorted(domain.effects(fresh_database)) == sorted(first + second))
+
+    assert moved.port != other.port
+    assert len(at_the_other) == 2
+    assert len(domain.stored_ids(database)) == 5
+    evidence(f"2 rows fulfilled by the service on port {other.port}, 3 more by the one on {moved.port}")

@@ -9,8 +9,10 @@ import time
 import pytest
 
 from tests.factors import domain
-from tests.factors.conftest import Evidence, Start
-from tests.factors.tools import HOST, Balancer, Line, Load, SlowRequest, wait_until
+from tests.factors.attached import AttachedService, Call
+from tests.factors.conftest import Environment, Evidence, Start, line_to
+from tests.factors.queued import is_somebody_locked_out, locked_outcomes, states, wait_until_working
+from tests.factors.tools import HOST, Balancer, Line, Load, Process, SlowRequest, wait_until
 
 PROCESSES = pytest.mark.parametrize("processes", [1, 2], ids=["one process", "two processes"])
 
@@ -227,3 +229,201 @@ def test_a_killed_parent_leaves_no_orphan_on_the_port(start: Start, database: st
 
     assert start.ready(DATABASE_URL=database, PORT=web.port).is_running()
     evidence(f"kill −9 of the parent: port free after {gone:.2f} s, taken by the next one")
+
+
+def call_without_answer(database_url: str, attached: AttachedService) -> None:
+    """Return when a job is in the middle of its call to the attached service, which does not answer."""
+    attached.open.clear()
+    before = len(attached.calls)
+    domain.place_rows(database_url)
+    attached.wait_for_calls(before + 1)
+
+
+def kill_before_the_claim(worker: Process, database_url: str, _attached: AttachedService) -> None:
+    worker.signal(signal.SIGSTOP)
+    domain.place_rows(database_url)
+    worker.signal(signal.SIGKILL)
+
+
+def kill_after_the_claim(worker: Process, database_url: str, _attached: AttachedService) -> None:
+    worker.signal(signal.SIGSTOP)
+    domain.place_rows(database_url)
+    with domain.locked(database_url):
+        worker.signal(signal.SIGCONT)
+        wait_until(lambda: is_somebody_locked_out(database_url))
+        worker.signal(signal.SIGKILL)
+
+
+def kill_in_the_middle_of_the_call(worker: Process, database_url: str, attached: AttachedService) -> None:
+    call_without_answer(database_url, attached)
+    worker.signal(signal.SIGKILL)
+
+
+def kill_between_effect_and_acknowledgement(worker: Process, database_url: str, attached: AttachedService) -> None:
+    before = len(domain.effects(database_url))
+    call_without_answer(database_url, attached)
+    with locked_outcomes(database_url):
+        attached.open.set()
+        wait_until(lambda: len(domain.effects(database_url)) > before and is_somebody_locked_out(database_url))
+        worker.signal(signal.SIGKILL)
+
+
+def kill_during_the_hand_back(worker: Process, database_url: str, attached: AttachedService) -> None:
+    call_without_answer(database_url, attached)
+    with locked_outcomes(database_url):
+        worker.signal(signal.SIGTERM)
+        wait_until(lambda: is_somebody_locked_out(database_url))
+        worker.signal(signal.SIGKILL)
+
+
+KILLS = (
+    kill_before_the_claim,
+    kill_after_the_claim,
+    kill_in_the_middle_of_the_call,
+    kill_between_effect_and_acknowledgement,
+    kill_during_the_hand_back,
+)
+
+
+@pytest.mark.race
+def test_jobs_of_a_killed_worker_run_again_wherever_it_was_killed(
+    start: Start, fresh_database: str, attached: AttachedService, evidence: Evidence
+) -> None:
+    """FACTORS IX.7: kill −9 at five points: none lost, each effect once, run again within 30 s."""
+    settings: Environment = {"DATABASE_URL": fresh_database, domain.ATTACHED_URL: attached.url, "SHUTDOWN_SECONDS": 1}
+    for kill in KILLS:
+        victim = start("worker", **settings)
+        victim.wait_for_event("worker started")
+        kill(victim, fresh_database, attached)
+        assert victim.wait() == -signal.SIGKILL, kill.__name__
+    attached.open.set()
+
+    heir = start("worker", **settings)
+    seconds = wait_until(lambda: states(fresh_database, domain.TASK) == ["succeeded"] * len(KILLS), 30, "run again")
+
+    assert len(domain.effects(fresh_database)) == len(KILLS)
+    assert len({call.key for call in attached.calls}) == len(KILLS)
+    assert {event["outcome"] for event in heir.events("job")} == {"succeeded"}
+    assert heir.terminate() == 0
+    evidence(f"{len(KILLS)} kills at five points: {len(KILLS)} effects, the last one {seconds:.1f} s later")
+
+
+@pytest.mark.race
+def test_a_worker_that_is_told_to_stop_finishes_its_job_and_takes_no_other(
+    start: Start, fresh_database: str, attached: AttachedService, evidence: Evidence
+) -> None:
+    """FACTORS IX.6: no drain: nothing new at once; what is in progress has SHUTDOWN_SECONDS."""
+    worker = start("worker", DATABASE_URL=fresh_database, **{domain.ATTACHED_URL: attached.url})
+    call_without_answer(fresh_database, attached)
+
+    worker.signal(signal.SIGTERM)
+    worker.wait_for_event("worker stopping")
+    domain.place_rows(fresh_database)
+    worker.signal(signal.SIGTERM)
+    attached.open.set()
+    code = worker.wait()
+
+    assert code == 0
+    assert states(fresh_database, domain.TASK) == ["succeeded", "todo"]
+    assert worker.events()[-1]["event"] == "worker stopped"
+    evidence("SIGTERM twice in the middle of a job: finished, the next one left in the queue, exit 0")
+
+
+@pytest.mark.race
+def test_a_job_that_outlasts_the_stop_is_handed_over(
+    start: Start, fresh_database: str, attached: AttachedService, evidence: Evidence
+) -> None:
+    """FACTORS IX.6: when SHUTDOWN_SECONDS is over another worker starts it within 5 s, and it lost no attempt."""
+    settings: Environment = {"DATABASE_URL": fresh_database, domain.ATTACHED_URL: attached.url}
+    first = start("worker", **settings, SHUTDOWN_SECONDS=1)
+    call_without_answer(fresh_database, attached)
+    second = start("worker", **settings)
+    wait_until_working(fresh_database, first, second)
+
+    began = time.monotonic()
+    code = first.terminate()
+    took = time.monotonic() - began
+    handed_over = wait_until(lambda: len(attached.calls) == 2, 5, "started elsewhere")
+    attached.open.set()
+    wait_until(lambda: states(fresh_database, domain.TASK) == ["succeeded"])
+
+    (again,) = [event for event in second.events("job") if event["task"] == domain.TASK]
+    assert code == 0
+    assert 1 <= took <= 1 + 1.5
+    assert again["attempts"] == 1
+    assert len(domain.effects(fresh_database)) == 1
+    evidence(f"limit 1 s: exit 0 after {took:.2f} s, started elsewhere {handed_over:.2f} s later, one effect")
+
+
+@pytest.mark.race
+def test_a_worker_in_a_black_hole_still_stops_in_time(
+    start: Start, fresh_database: str, attached: AttachedService, evidence: Evidence
+) -> None:
+    """FACTORS IX.5: with a job that can neither end nor be handed back."""
+    line = line_to(fresh_database)
+    settings: Environment = {"SHUTDOWN_SECONDS": 1, domain.ATTACHED_URL: attached.url}
+    worker = start("worker", DATABASE_URL=line.through(fresh_database), **settings)
+    call_without_answer(fresh_database, attached)
+    line.freeze()
+
+    began = time.monotonic()
+    code = worker.terminate()
+    took = time.monotonic() - began
+
+    line.close()
+    assert code == 0
+    assert took <= 1 + 3
+    assert b"Traceback" not in worker.output
+    evidence(f"SHUTDOWN_SECONDS=1 in a black hole: exit 0 after {took:.2f} s")
+
+
+@pytest.mark.race
+def test_a_worker_that_was_stopped_past_its_lease_changes_nothing(
+    start: Start, fresh_database: str, attached: AttachedService, evidence: Evidence
+) -> None:
+    """FACTORS IX.8: SIGSTOP, the job runs elsewhere, SIGCONT: the late run finds itself superseded."""
+    settings: Environment = {"DATABASE_URL": fresh_database, domain.ATTACHED_URL: attached.url}
+    first = start("worker", **settings)
+    call_without_answer(fresh_database, attached)
+    first.signal(signal.SIGSTOP)
+    second = start("worker", **settings)
+    seconds = wait_until(lambda: len(attached.calls) == 2, 30, "run again")
+    attached.open.set()
+    wait_until(lambda: states(fresh_database, domain.TASK) == ["succeeded"])
+
+    first.signal(signal.SIGCONT)
+    wait_until(lambda: any(event["outcome"] == "superseded" for event in first.events("job")))
+    domain.place_rows(fresh_database, 4)
+    wait_until(lambda: states(fresh_database, domain.TASK) == ["succeeded"] * 5)
+
+    assert len(domain.effects(fresh_database)) == 5
+    assert first.terminate() == second.terminate() == 0
+    evidence(f"stopped, run elsewhere after {seconds:.1f} s, continued: superseded, effect once; both went on working")
+
+
+def test_a_job_that_kills_its_worker_is_parked_and_harms_no_other(
+    start: Start, fresh_database: str, attached: AttachedService, evidence: Evidence
+) -> None:
+    """FACTORS IX.7: five dead workers are enough. What happened to run beside it is done, not parked with it."""
+    settings: Environment = {"DATABASE_URL": fresh_database, domain.ATTACHED_URL: attached.url}
+    rows = domain.place_rows(fresh_database, 6)
+    workers: list[Process] = []
+
+    def kill_for_the_third(call: Call) -> int:
+        time.sleep(0.1 if call.key == rows[2] else 0.5)  # so that all run at the same time
+        if call.key == rows[2]:
+            workers[-1].signal(signal.SIGKILL)
+        return 201
+
+    def is_settled() -> bool:
+        if not workers or not workers[-1].is_running():
+            workers.append(start("worker", **settings))  # as a platform does
+        return set(states(fresh_database, domain.TASK)) <= {"succeeded", "failed"}
+
+    attached.answer = kill_for_the_third
+    seconds = wait_until(is_settled, 150, "all settled")
+
+    assert states(fresh_database, domain.TASK) == ["succeeded", "succeeded", "failed", *["succeeded"] * 3]
+    assert sorted(domain.effects(fresh_database)) == sorted(set(rows) - {rows[2]})
+    assert len(workers) == 6
+    evidence(f"parked after 5 dead workers, {seconds:.0f} s; the 5 jobs beside it: done")

@@ -11,13 +11,16 @@ import time
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 import app
 from dev.postgres import free_port
 from tests.conftest import ROOT
 from tests.factors import domain
-from tests.factors.conftest import Evidence, Start
+from tests.factors.attached import AttachedService
+from tests.factors.conftest import Environment, Evidence, Start
+from tests.factors.queued import enqueue, states
 from tests.factors.tools import APP, HOST, SURROUNDINGS, Load, Process, ask, raw_exchange, run_copy, wait_until
 
 ENVELOPE = {"timestamp", "level", "event", "logger", "service", "release", "process"}
@@ -192,6 +195,36 @@ def test_the_requests_id_crosses_into_the_jobs_events(start: Start, fresh_databa
 
     assert_clean(worker)
     evidence("X-Request-ID from-web-7 is in the events of web and of worker")
+
+
+@pytest.mark.race
+def test_a_job_is_one_event(start: Start, fresh_database: str, attached: AttachedService, evidence: Evidence) -> None:
+    """FACTORS XI.3: ids, task, attempts, duration and outcome, whatever the outcome; nothing but JSON in between."""
+    attached.answer = lambda call: 201 if len([c for c in attached.calls if c.key == call.key]) > 1 else 503
+    settings: Environment = {"DATABASE_URL": fresh_database, domain.ATTACHED_URL: attached.url, "LOG_LEVEL": "debug"}
+    web, worker = start.ready("web", **settings), start("worker", **settings)
+    web.ask(*domain.write_request(), X_Request_ID="from-web-8")
+    with psycopg.connect(fresh_database) as connection:
+        enqueue(connection, domain.QUEUE, "of_an_old_release", {})
+        enqueue(connection, domain.QUEUE, domain.TASK, {"no longer": "an argument"})
+    wait_until(lambda: states(fresh_database, domain.TASK) == ["succeeded", "failed"])
+    code = worker.terminate()
+
+    events = [event for event in worker.events("job") if event["queue"] == domain.QUEUE]
+    told = {(e["task"], e["attempts"], e["outcome"]) for e in events if e["task"] != domain.PERIODIC_TASK}
+    assert told == {
+        (domain.TASK, 1, "postponed"),
+        (domain.TASK, 2, "succeeded"),
+        (domain.TASK, 1, "parked"),
+        ("of_an_old_release", 1, "parked"),
+    }
+    assert all(event["job_id"] > 0 and event["duration_ms"] >= 0 and event["request_id"] for event in events)
+    assert {e["request_id"] for e in events if e["outcome"] == "postponed"} == {"from-web-8"}
+    assert {call.request_id for call in attached.calls} == {"from-web-8"}
+    assert all(event["reason"] for event in events if event["outcome"] != "succeeded")
+    assert code == 0
+    assert_clean(worker)
+    evidence(f"{len(events)} runs, {len(events)} events; the request's id went on to the attached service")
 
 
 def test_hostile_text_stays_inside_its_line(start: Start, database: str, evidence: Evidence) -> None:
