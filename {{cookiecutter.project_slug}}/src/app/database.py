@@ -5,8 +5,8 @@ which has committed when the block ends, so that nothing is acknowledged before 
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from sqlalchemy import event, text
@@ -41,13 +41,11 @@ class Database:
         connect_with(self._reading.sync_engine, settings, process)
         event.listen(self._reading.sync_engine, "checkout", refuse_closed_connection)
 
-    @contextlib.asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection for statements that each stand alone; raise `DatabaseUnavailable` at the deadline."""
-        async with self._within_deadline(self._reading) as connection:
-            yield connection
+        return self._within_deadline(self._reading)
 
-    @contextlib.asynccontextmanager
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A connection whose statements are committed together when the block ends, or not at all.
 
@@ -56,7 +54,7 @@ class Database:
         async with self._within_deadline(self._writing) as connection, connection.begin():
             yield connection
 
-    @contextlib.asynccontextmanager
+    @asynccontextmanager
     async def _within_deadline(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         """One deadline over waiting for the pool, connecting, every statement, and the commit."""
         loop = asyncio.get_running_loop()

@@ -21,6 +21,7 @@ from app.identity import SERVICE
 from app.stream import MAX_LINE_BYTES, Stream
 
 VALUE_CHARACTERS = (2500, 500, 50)  # a line that is too long has its values cut to the first of these that fits
+ENCODER = json.JSONEncoder(default=str, allow_nan=False)
 QUIET_LIBRARIES = ("httpx", "httpcore", "procrastinate", "alembic.runtime.plugins")  # their info repeats our own events
 
 
@@ -102,7 +103,7 @@ def _render(stream: Stream, _logger: WrappedLogger, _method: str, event: EventDi
 
 def _dump(event: EventDict) -> str:
     try:
-        return json.dumps(event, default=str, allow_nan=False)
+        return ENCODER.encode(event)
     except (TypeError, ValueError):  # a key that is no string, a NaN, a circle
         return json.dumps({str(key): repr(value) for key, value in event.items()})
 
