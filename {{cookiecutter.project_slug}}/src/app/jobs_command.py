@@ -59,7 +59,7 @@ def run_jobs_command(settings: Settings, parked: bool, retry: Sequence[int | str
 def _retry(connection: Connection, wanted: Sequence[int | str]) -> int:
     ids = {job_id for job_id in wanted if isinstance(job_id, int)}
     put_back = set(connection.scalars(RETRY, {"every": "all" in wanted, "ids": list(ids)}).all())
-    print(f"{len(put_back)} jobs put back")
+    print("put back:", len(put_back))
     log.info("jobs put back", job_ids=sorted(put_back))
     if missing := ids - put_back:
         print("not parked:", *sorted(missing))
