@@ -2,8 +2,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 2
+CODE := hooks scripts tests $(wildcard bench)
 ROUNDS ?= 10
+MINUTES ?= 60
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -26,15 +27,15 @@ demo: install ## render a service, start it on a real database, and show what it
 	@python scripts/demo.py $$PPID
 
 test: install lint ## everything that must hold, in ten minutes
-	@python -m pytest -n $(WORKERS) $(TESTS)
+	@python -m pytest $(TESTS)
 
 lint: install ## ruff and mypy over the template's own code
-	@ruff check hooks scripts tests bench
-	@ruff format --check hooks scripts tests bench
+	@ruff check $(CODE)
+	@ruff format --check $(CODE)
 	@mypy
 
 rounds: install ## whatever involves a signal, an outage or a race, ten times
-	@python scripts/rounds.py $(ROUNDS)
+	@python scripts/rounds.py $(ROUNDS) $(MINUTES)
 
 mutants: install ## each proof must fail on a service that violates its factor
 	@python -m tests.mutants
