@@ -10,9 +10,10 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from multiprocessing.connection import wait
 from types import FrameType
 
@@ -21,13 +22,13 @@ import uvicorn
 from fastapi import FastAPI
 from structlog.typing import FilteringBoundLogger
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from app.deadline import end_by_deadline
 from app.health import Readiness
 from app.listener import bound_socket
 from app.logs import configure_logs
 from app.settings import Settings
+from app.supervisor import Supervisor, spawn
 from app.web import create_app
 
 KEEP_ALIVE_SECONDS = 75  # longer than balancers keep idle connections (60 s), so that it is never us who hang up first
@@ -37,8 +38,22 @@ log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code. Raise `PortUnavailable` before anything else happens."""
+    with bound_socket(settings.host, settings.port) as listener:
+        if settings.web_concurrency == 1:
+            return _run_until_stopped(settings, listener)
+        start = functools.partial(spawn, serve_as_one_of_several, settings, listener)
+        return Supervisor(start, settings.web_concurrency, on_stop=listener.close).run()
+
+
+def serve_as_one_of_several(settings: Settings, listener: socket.socket) -> None:
+    """What each of several processes does, in an interpreter of its own."""
+    _end_with_parent()
+    sys.exit(_run_until_stopped(settings, listener))
+
+
+def _run_until_stopped(settings: Settings, listener: socket.socket) -> int:
     config = uvicorn.Config(
-        functools.partial(build_process, settings),  # picklable, so settings stay an argument in every process
+        functools.partial(build_process, settings),
         factory=True,
         log_config=None,
         access_log=False,
@@ -47,19 +62,12 @@ def serve(settings: Settings) -> int:
         ws="none",
         lifespan="on",
         server_header=False,
-        workers=settings.web_concurrency,
+        workers=1,
         proxy_headers=True,
         forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # asyncio takes fractions
     )
-    with bound_socket(settings.host, settings.port) as listener:
-        if settings.web_concurrency > 1:
-            return _supervise(config, listener)
-        return _run_until_stopped(config, listener)
-
-
-def _run_until_stopped(config: uvicorn.Config, listener: socket.socket) -> int:
     try:
         uvicorn.Server(config).run([listener])
     except KeyboardInterrupt:
@@ -69,32 +77,9 @@ def _run_until_stopped(config: uvicorn.Config, listener: socket.socket) -> int:
     return 0
 
 
-def _supervise(config: uvicorn.Config, listener: socket.socket) -> int:
-    """Several processes under a parent that passes signals on at once.
-
-    uvicorn's own parent looks at its signals every 0.5 s, and for up to 5 s not at all while one of its processes is
-    still starting; meanwhile it would replace those that have obeyed.
-    """
-    supervisor = Multiprocess(config, [listener])
-
-    def stop(signum: int, _frame: FrameType | None) -> None:
-        supervisor.should_exit.set()
-        for process in supervisor.processes:
-            with suppress(ProcessLookupError):
-                if process.pid is not None and process.exitcode is None:
-                    os.kill(process.pid, signum)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    supervisor.run()
-    # uvicorn says nothing of how its processes ended: one that failed to start must fail the whole
-    return 1 if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes) else 0
-
-
 def build_process(settings: Settings) -> FastAPI:
-    """The application of one process of `web`; uvicorn calls it there, before it installs its signal handlers."""
+    """The application of one process of `web`, with the drain around its life."""
     configure_logs("web", settings.release, settings.log_level)
-    _follow_parent()
     app = create_app(settings)
     inner = app.router.lifespan_context
 
@@ -138,14 +123,14 @@ def _drained_on_sigterm(readiness: Readiness, settings: Settings) -> Iterator[No
     readiness.is_draining = True  # stopped by SIGINT: no drain, but what still comes in is told to leave
 
 
-def _follow_parent() -> None:
-    """End with the parent of several processes, also after its kill −9, where uvicorn's would live on with the port."""
+def _end_with_parent() -> None:
+    """Stop when the parent has gone, also by kill −9: nobody would replace this process, and it would keep the port."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
 
     def stop_when_orphaned() -> None:
         wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGINT)  # without a drain: nobody balances between processes of a dead parent
+        os.kill(os.getpid(), signal.SIGINT)  # without a drain: no balancer knows of this
 
-    threading.Thread(target=stop_when_orphaned, name="follow-parent", daemon=True).start()
+    threading.Thread(target=stop_when_orphaned, name="end-with-parent", daemon=True).start()
