@@ -70,13 +70,19 @@ class Database:
                 finally:
                     await connection.close()
 
-    async def schema_revision(self) -> str | None:
-        """The schema's revision in the database; None before the first migration."""
+    async def require_schema(self) -> None:
+        """Return when the schema is as new as this code needs; raise `SchemaOutdated` or `DatabaseUnavailable`."""
+        revision = await self._schema_revision()
+        if revision is None or revision < REQUIRED_REVISION:
+            has = f"is at revision {revision}" if revision else "has no revision yet"
+            raise SchemaOutdated(f"The schema {has}; this release needs {REQUIRED_REVISION}: run `migrate`.")
+
+    async def _schema_revision(self) -> str | None:
         try:
             async with self.reading() as connection:
                 revision: str | None = await connection.scalar(text("SELECT version_num FROM alembic_version"))
                 return revision
-        except SchemaOutdated:
+        except SchemaOutdated:  # not even the table of revisions: before the first migration
             return None
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
-from app.database import REQUIRED_REVISION, Database
+from app.database import Database
 from app.errors import DatabaseUnavailable
 from app.identity import SERVICE, build_commit, service_version
 from app.problems import RETRY_AFTER, documented, problem
@@ -29,12 +29,9 @@ class Readiness:
         if self.is_draining:
             return ["draining: this process was asked to stop"]
         try:
-            revision = await self._database.schema_revision()
+            await self._database.require_schema()
         except DatabaseUnavailable as error:
             return [str(error)]
-        if revision is None or revision < REQUIRED_REVISION:
-            has = f"is at revision {revision}" if revision else "has no revision yet"
-            return [f"The schema {has}; this release needs {REQUIRED_REVISION}: run `migrate`."]
         return []
 
 

@@ -4,14 +4,16 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import structlog
 from procrastinate import App
 from structlog.typing import FilteringBoundLogger
 
-from app.database import REQUIRED_REVISION, Database
+from app.database import Database
 from app.deadline import end_by_deadline
-from app.errors import DatabaseUnavailable, SchemaOutdated
+from app.errors import DatabaseUnavailable
 from app.identity import build_commit
 from app.job_queue import JobQueue, QueueConnector
 from app.job_runs import RETRY_SECONDS, JobRuns
@@ -37,31 +39,45 @@ def run_worker(settings: Settings) -> int:
 
 async def work(settings: Settings) -> None:
     """Take WORKER_CONCURRENCY jobs at a time until told to stop, then finish them, or hand them back."""
-    stopping = _stop_on_signals(settings)
+    stopping, has_stopped = _stop_on_signals(settings), asyncio.Event()
+    async with compose(settings) as parts:
+        log.info("worker started", concurrency=settings.worker_concurrency, commit=build_commit(), pid=os.getpid())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Rescue(parts.database, parts.queue, parts.runs).run_until(has_stopped))
+            await _take_jobs(parts, settings, stopping)
+            has_stopped.set()  # only now may the heart stand still: other workers left the last jobs alone
+    log.info("worker stopped")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a worker consists of; `database` is the queue's way there, the jobs have their own."""
+
+    jobs: App
+    queue: JobQueue
+    runs: JobRuns
+    database: Database
+
+
+@contextlib.asynccontextmanager
+async def compose(settings: Settings) -> AsyncIterator[Parts]:
+    """The composition root of this process type: every part meets its settings. Nothing is connected yet."""
     async with contextlib.AsyncExitStack() as lifetimes:
-        database = Database(settings, "worker")
+        database = Database(settings.model_copy(update={"database_pool_size": QUEUE_CONNECTIONS}), "worker")
         lifetimes.push_async_callback(database.close)
-        queue_settings = settings.model_copy(update={"database_pool_size": QUEUE_CONNECTIONS})
-        queue_database = Database(queue_settings, "worker")
-        lifetimes.push_async_callback(queue_database.close)
+        database_of_jobs = Database(settings, "worker")
+        lifetimes.push_async_callback(database_of_jobs.close)
         service = FulfilmentService(settings.fulfilment_url) if settings.fulfilment_url else None
         if service is not None:
             await lifetimes.enter_async_context(service)
 
-        runs = JobRuns(queue_database)
-        connector = QueueConnector(settings, queue_database)
+        runs = JobRuns(database)
+        connector = QueueConnector(settings, database)
         jobs = App(connector=connector)
         jobs.job_manager = queue = JobQueue(connector, jobs.tasks, runs)
-        add_order_jobs(jobs, database, service)
-        add_retention(jobs, queue_database)
-
-        log.info("worker started", concurrency=settings.worker_concurrency, commit=build_commit(), pid=os.getpid())
-        has_stopped = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(Rescue(queue_database, queue, runs).run_until(has_stopped))
-            await _take_jobs(jobs, runs, queue_database, settings, stopping)
-            has_stopped.set()  # only now may the heart stand still: other workers left the last jobs alone
-    log.info("worker stopped")
+        add_order_jobs(jobs, database_of_jobs, service)
+        add_retention(jobs, database)
+        yield Parts(jobs, queue, runs, database)
 
 
 def _stop_on_signals(settings: Settings) -> asyncio.Event:
@@ -86,14 +102,14 @@ def _stop_on_signals(settings: Settings) -> asyncio.Event:
     return stopping
 
 
-async def _take_jobs(jobs: App, runs: JobRuns, database: Database, settings: Settings, stopping: asyncio.Event) -> None:
+async def _take_jobs(parts: Parts, settings: Settings, stopping: asyncio.Event) -> None:
     """Have procrastinate's worker take jobs. It ends when the database is away at its start: then begin again."""
     last_reason = ""
     while not stopping.is_set():
         try:
-            await _require_schema(database)
+            await parts.database.require_schema()
             last_reason = ""
-            await _run_until(stopping, jobs, runs, settings)
+            await _run_until(stopping, parts, settings)
         except DatabaseUnavailable as error:
             if str(error) != last_reason:
                 log.warning("waiting for the database", reason=str(error), cause=error.cause)
@@ -102,25 +118,18 @@ async def _take_jobs(jobs: App, runs: JobRuns, database: Database, settings: Set
             await asyncio.wait_for(stopping.wait(), RETRY_SECONDS)
 
 
-async def _require_schema(database: Database) -> None:
-    revision = await database.schema_revision()
-    if revision is None or revision < REQUIRED_REVISION:
-        has = f"is at revision {revision}" if revision else "has no revision yet"
-        raise SchemaOutdated(f"The schema {has}; this release needs {REQUIRED_REVISION}: run `migrate`.")
-
-
-async def _run_until(stopping: asyncio.Event, jobs: App, runs: JobRuns, settings: Settings) -> None:
+async def _run_until(stopping: asyncio.Event, parts: Parts, settings: Settings) -> None:
     """Run procrastinate's worker until it is to stop; then let the jobs in progress end, or hand them back."""
     worker = asyncio.create_task(
-        jobs.run_worker_async(
+        parts.jobs.run_worker_async(
             concurrency=settings.worker_concurrency,
             fetch_job_polling_interval=POLLING_SECONDS,
             shutdown_graceful_timeout=settings.shutdown_seconds,
-            install_signal_handlers=False,  # its own would leave a stop that finds no worker unanswered
-            worker_middleware=[runs.middleware],
+            install_signal_handlers=False,  # its own know no deadline, and last only as long as this call
+            worker_middleware=[parts.runs.middleware],
             update_heartbeat_interval=NEVER_SECONDS,  # its heartbeat ends when a stop begins; ours when it is over
-            stalled_worker_timeout=NEVER_SECONDS,  # it forgets workers at once, before their jobs are taken care of
-            abort_job_polling_interval=NEVER_SECONDS,
+            stalled_worker_timeout=NEVER_SECONDS,  # it forgets the dead before their jobs are taken care of
+            abort_job_polling_interval=NEVER_SECONDS,  # nobody here asks for a running job to be aborted
         )
     )
     told_to_stop = asyncio.create_task(stopping.wait())

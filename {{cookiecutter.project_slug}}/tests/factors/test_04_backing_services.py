@@ -355,8 +355,10 @@ def test_a_job_that_the_attached_service_refuses_is_parked(
     worker = start("worker", DATABASE_URL=fresh_database, **{domain.ATTACHED_URL: attached.url})
 
     domain.place_rows(fresh_database)
-    wait_until(lambda: states(fresh_database, domain.TASK) == ["failed"])
+    wait_until(lambda: [event for event in worker.events("job") if event["outcome"] == "parked"])
 
+    (parked,) = [event for event in worker.events("job") if event["outcome"] == "parked"]
+    assert "422" in parked["reason"]
+    assert states(fresh_database, domain.TASK) == ["failed"]
     assert len(attached.calls) == 1
-    assert "422" in next(e for e in worker.events("job") if e["outcome"] == "parked")["reason"]
     evidence("422: parked after one call, with the reason")
