@@ -1,0 +1,10 @@
+"""All mutants, and the checks that have none."""
+
+from . import backing_to_processes, codebase_to_config, parity_to_admin, ports_to_disposability
+
+MUTANTS = (
+    *codebase_to_config.MUTANTS,
+    *backing_to_processes.MUTANTS,
+    *ports_to_disposability.MUTANTS,
+    *parity_to_admin.MUTANTS,
+)
