@@ -1,0 +1,1 @@
+"""The rendered service beside what it is compared with: `make bench`."""

@@ -1,0 +1,63 @@
+"""The rendered service beside its comparators: the same requests in turn, several rounds, medians."""
+
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dev.postgres import Postgres
+
+from bench.databases import make_database, write_ids
+from bench.load import ORDER, Scenario, put_load
+from bench.services import KINDS, Service, running
+
+if TYPE_CHECKING:
+    from bench.measure import Plan
+
+WARM_UP_SECONDS = 1
+
+
+def scenarios(ids: Path) -> list[Scenario]:
+    """What is asked of each service."""
+    return [
+        Scenario("livez", "/livez"),
+        Scenario("order", "/orders/", ids=ids),
+        Scenario("page", "/orders?limit=10"),
+        Scenario("place", "/orders", body=ORDER),
+    ]
+
+
+def compare(server: Postgres, plan: "Plan", folder: Path) -> dict[str, Any]:
+    """Medians by service and scenario. Each round starts every service anew, in an order that rotates."""
+    url = make_database(server, "comparison", plan.orders)
+    asked = scenarios(write_ids(url, folder / "ids"))
+    samples: dict[str, dict[str, list[dict[str, float]]]] = {}
+    for number in range(plan.rounds):
+        for kind in KINDS[number % len(KINDS) :] + KINDS[: number % len(KINDS)]:
+            mine = samples.setdefault(kind.name, {})
+            with running(kind, url) as service:
+                mine.setdefault("start", []).append({"seconds": service.start_seconds})
+                for scenario in asked:
+                    mine.setdefault(scenario.name, []).append(measure(service, scenario, plan.seconds))
+                mine.setdefault("memory", []).append({"mb": service.resident_mb()})
+    return {name: {what: medians(seen) for what, seen in mine.items()} for name, mine in samples.items()}
+
+
+def measure(service: Service, scenario: Scenario, seconds: int, connections: int = 16) -> dict[str, float]:
+    """One load on one service that is warm; every answer has to be a good one."""
+    put_load(service.url, scenario, WARM_UP_SECONDS, connections)
+    before = service.cpu_seconds()
+    load = put_load(service.url, scenario, seconds, connections)
+    cpu_seconds = service.cpu_seconds() - before
+    if load.refused or load.broken:
+        raise SystemExit(f"{scenario.name}: {load}")
+    return {
+        "requests_per_second": load.per_second,
+        "cpu_seconds_per_1000": cpu_seconds / load.requests * 1000,
+        "p50_ms": load.p50_ms,
+        "p99_ms": load.p99_ms,
+    }
+
+
+def medians(seen: list[dict[str, float]]) -> dict[str, float]:
+    """Of several samples, each figure's median."""
+    return {name: statistics.median(sample[name] for sample in seen) for name in seen[0]}
