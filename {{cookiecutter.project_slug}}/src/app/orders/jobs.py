@@ -61,11 +61,14 @@ async def _ask_service(service: FulfilmentService, database: Database, order_id:
 
 
 async def _mark_fulfilled(database: Database, order_id: uuid.UUID) -> None:
-    """The effect, once: a second or a late run finds the order no longer `placed`, and changes nothing."""
+    """The effect, once: a second or a late run finds the order no longer `placed`, and changes nothing.
+
+    Order and effect change in one statement, which is a transaction of its own and takes one round trip, not four.
+    """
     fulfil = update(Order).where(Order.id == order_id, Order.status == "placed").values(status="fulfilled")
-    async with database.transaction() as connection:
-        if (await connection.execute(fulfil)).rowcount:
-            await connection.execute(insert(Fulfilment).values(order_id=order_id))
+    fulfilled = fulfil.returning(Order.id).cte("fulfilled")
+    async with database.reading() as connection:
+        await connection.execute(insert(Fulfilment).from_select(["order_id"], select(fulfilled.c.id)))
 
 
 async def _report_stale_orders(database: Database) -> None:
