@@ -54,6 +54,8 @@ def migrate(settings: Settings) -> None:
 def _only_migration(engine: Engine) -> Iterator[Connection]:
     """A transaction that no other `migrate` runs beside; the lock goes with it, also on kill −9."""
     with engine.begin() as connection:
+        # Without it a killed migration's statement runs on in the server, and holds its locks until it ends
+        connection.execute(text("SET LOCAL client_connection_check_interval = '1s'"))
         connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK_WAIT_SECONDS}s'"))
         try:
             connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))

@@ -142,7 +142,8 @@ class Process:
 
     def _read_errors(self) -> None:
         assert self.popen.stderr is not None
-        self.errors.extend(self.popen.stderr)
+        for line in self.popen.stderr:
+            self.errors.append(line)
 
     @property
     def pid(self) -> int:
