@@ -50,3 +50,13 @@ def is_somebody_locked_out(database_url: str) -> bool:
     statement = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with psycopg.connect(database_url) as connection:
         return connection.execute(statement).rowcount > 0
+
+
+def job_of_a_dead_worker(database_url: str, task: str) -> None:
+    """Store a job in progress, held by a worker that has just shown its last sign of life."""
+    with psycopg.connect(database_url) as connection:
+        worker = connection.execute("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id").fetchone()
+        assert worker is not None
+        columns = "queue_name, task_name, status, worker_id"
+        statement = f"INSERT INTO procrastinate_jobs ({columns}) VALUES ('other', %s, 'doing', %s)"
+        connection.execute(statement, (task, worker[0]))

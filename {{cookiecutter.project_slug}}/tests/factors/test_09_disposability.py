@@ -11,7 +11,13 @@ import pytest
 from tests.factors import domain
 from tests.factors.attached import AttachedService, Call
 from tests.factors.conftest import Environment, Evidence, Start, line_to
-from tests.factors.queued import is_somebody_locked_out, locked_outcomes, states, wait_until_working
+from tests.factors.queued import (
+    is_somebody_locked_out,
+    job_of_a_dead_worker,
+    locked_outcomes,
+    states,
+    wait_until_working,
+)
 from tests.factors.tools import HOST, Balancer, Line, Load, Process, SlowRequest, wait_until
 
 PROCESSES = pytest.mark.parametrize("processes", [1, 2], ids=["one process", "two processes"])
@@ -388,17 +394,45 @@ def test_a_worker_that_was_stopped_past_its_lease_changes_nothing(
     first.signal(signal.SIGSTOP)
     second = start("worker", **settings)
     seconds = wait_until(lambda: len(attached.calls) == 2, 30, "run again")
-    attached.open.set()
-    wait_until(lambda: states(fresh_database, domain.TASK) == ["succeeded"])
 
-    first.signal(signal.SIGCONT)
-    wait_until(lambda: any(event["outcome"] == "superseded" for event in first.events("job")))
+    first.signal(signal.SIGCONT)  # its own call has failed meanwhile: it would put the job back that the other one has
+    wait_until(lambda: [event for event in first.events("job") if event["outcome"] == "superseded"])
+    held = states(fresh_database, domain.TASK)
+    attached.open.set()
     domain.place_rows(fresh_database, 4)
     wait_until(lambda: states(fresh_database, domain.TASK) == ["succeeded"] * 5)
 
+    assert held == ["doing"]
+    assert len(attached.calls) == 2 + 4
     assert len(domain.effects(fresh_database)) == 5
     assert first.terminate() == second.terminate() == 0
     evidence(f"stopped, run elsewhere after {seconds:.1f} s, continued: superseded, effect once; both went on working")
+
+
+@pytest.mark.race
+def test_a_job_that_takes_long_to_stop_is_left_alone_by_other_workers(
+    start: Start, fresh_database: str, evidence: Evidence
+) -> None:
+    """FACTORS IX.6: a worker shows that it lives until its last job has ended, not just until it is told to stop."""
+    patient: Environment = {"DATABASE_TIMEOUT_SECONDS": 60, "SHUTDOWN_SECONDS": 60}
+    first = start("worker", DATABASE_URL=fresh_database, **patient)
+    wait_until_working(fresh_database, first)
+    first.signal(signal.SIGSTOP)
+    domain.place_rows(fresh_database)
+    with domain.locked(fresh_database):
+        first.signal(signal.SIGCONT)
+        wait_until(lambda: is_somebody_locked_out(fresh_database))
+        first.signal(signal.SIGTERM)
+        first.wait_for_event("worker stopping")
+        job_of_a_dead_worker(fresh_database, "other")
+        start("worker", DATABASE_URL=fresh_database)
+        seconds = wait_until(lambda: states(fresh_database, "other") != ["doing"], 30, "the dead one's job taken over")
+        meanwhile = states(fresh_database, domain.TASK)
+
+    assert first.wait() == 0
+    assert meanwhile == ["doing"]
+    assert [e["outcome"] for e in first.events("job") if e["task"] == domain.TASK] == ["succeeded"]
+    evidence(f"a job that ends {seconds:.0f} s after the SIGTERM: not taken over, while a dead worker's is")
 
 
 def test_a_job_that_kills_its_worker_is_parked_and_harms_no_other(
