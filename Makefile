@@ -8,7 +8,7 @@ MINUTES ?= 60
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint rounds mutants bench screenshots clean
+.PHONY: help install demo test lint rounds mutants docs bench screenshots clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -24,7 +24,7 @@ install: .venv/synced ## install what the template's own tools and tests need in
 	@touch $@
 
 demo: install ## render a service, start it on a real database, and show what it does
-	@python scripts/demo.py $$PPID
+	@python -m scripts.demo $$PPID
 
 test: install lint ## everything that must hold, in ten minutes
 	@python -m pytest $(TESTS)
@@ -35,16 +35,19 @@ lint: install ## ruff and mypy over the template's own code
 	@mypy
 
 rounds: install ## whatever involves a signal, an outage or a race, ten times
-	@python scripts/rounds.py $(ROUNDS) $(MINUTES)
+	@python -m scripts.rounds $(ROUNDS) $(MINUTES)
 
 mutants: install ## each proof must fail on a service that violates its factor
 	@python -m tests.mutants
+
+docs: install ## put the code's excerpts into the pages about the factors
+	@python scripts/excerpts.py
 
 bench: install ## the service beside comparators: a table, JSON and charts
 	@python -m bench
 
 screenshots: install ## the pictures of the README
-	@python scripts/screenshots.py
+	@python -m scripts.screenshots
 
 clean: ## remove what the other targets have made
 	@rm -rf .venv .cache build

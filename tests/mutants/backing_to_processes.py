@@ -124,10 +124,41 @@ MUTANTS = (
         ),
     ),
     mutant(
-        "the time limit of the attached service is an hour",
+        "a connection is held while another service takes its time",
         4,
         "an_attached_service_that_is_away_or_hangs_holds_up_nothing_else",
-        ("src/app/orders/fulfilment.py", "LIMIT_SECONDS = 10.0", "LIMIT_SECONDS = 3600.0"),
+        (
+            "src/app/orders/jobs.py",
+            "    if placed is not None:\n        await service.fulfil(",
+            "        if placed is not None:\n            await service.fulfil(",
+        ),
+    ),
+    mutant(
+        "a connection that hangs is closed on our side only",
+        4,
+        "a_hung_database_is_used_again_when_it_is_back",
+        (CONNECTIONS, "duplicate.shutdown(socket.SHUT_RDWR)", "duplicate.close()"),
+    ),
+    mutant(
+        "an outcome that cannot be written is given up",
+        4,
+        "a_job_whose_end_falls_into_an_outage_has_its_effect_after_it",
+        ("src/app/job_runs.py", "                await asyncio.sleep(RETRY_SECONDS)", "                raise"),
+    ),
+    mutant(
+        "a worker ends with its first failed query",
+        4,
+        "a_worker_outlives_killed_sessions_and_a_restarted_server",
+        (
+            "src/app/worker.py",
+            "        except DatabaseUnavailable as error:\n            if str(error) != last_reason:",
+            "        except ZeroDivisionError as error:\n            if str(error) != last_reason:",
+        ),
+        (
+            "src/app/job_queue.py",
+            "            self._note_reachable(False, str(error), error.cause)\n            return None",
+            "            raise",
+        ),
     ),
     mutant(
         "web migrates when it starts",
@@ -225,6 +256,7 @@ MUTANTS = (
         "look whether the key is there, then insert",
         6,
         "a_hundred_racing_retries_write_one_row",
+        (STORE, "import base64\n", "import asyncio\nimport base64\n"),
         (
             STORE,
             "insert(Order).on_conflict_do_nothing(index_elements=[Order.idempotency_key]).returning(*COLUMNS)",
@@ -234,6 +266,7 @@ MUTANTS = (
             STORE,
             "    placed = (await connection.execute(INSERT_ORDER, values)).one_or_none()\n",
             '    earlier = (await connection.execute(ORDER_BY_KEY, {"key": key})).one_or_none()\n'
+            "    await asyncio.sleep(0.1)  # asks somebody for the price\n"
             "    placed = None if earlier else (await connection.execute(INSERT_ORDER, values)).one_or_none()\n",
         ),
     ),

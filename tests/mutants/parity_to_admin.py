@@ -102,6 +102,16 @@ MUTANTS = (
         ),
     ),
     mutant(
+        "a job that fails is worth an event, one that succeeds is not",
+        11,
+        "a_job_is_one_event",
+        (
+            "src/app/job_runs.py",
+            "        _log_run(job, name, outcome.error, seconds)",
+            "        if outcome.error:\n            _log_run(job, name, outcome.error, seconds)",
+        ),
+    ),
+    mutant(
         "a line as long as what it quotes",
         11,
         "hostile_text_stays_inside_its_line",
@@ -152,6 +162,16 @@ MUTANTS = (
         12,
         "a_migration_that_cannot_work_ends_by_itself",
         (CLI, "    DatabaseUnavailable: 69,", "    DatabaseUnavailable: 1,"),
+    ),
+    mutant(
+        "the server works on for a migration that is dead",
+        12,
+        "a_killed_migration_is_completed_by_the_next",
+        (
+            MIGRATE,
+            """connection.execute(text("SET LOCAL client_connection_check_interval = '1s'"))""",
+            "pass",
+        ),
     ),
     mutant(
         "DDL that waits in line, and everybody behind it",
@@ -221,7 +241,7 @@ MUTANTS = (
         (
             "src/app/health.py",
             '@router.get("/version")',
-            '@router.post("/migrate")\nasync def migrate_now() -> None:\n    """Migrate."""\n\n\n@router.get("/version")',
+            '@router.post("/migrate")\nasync def migrate_now() -> None:\n    pass\n\n\n@router.get("/version")',
         ),
     ),
 )

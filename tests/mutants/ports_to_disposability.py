@@ -63,6 +63,12 @@ MUTANTS = (
         (LIMITS, 'if scope["type"] != "http" or scope["path"] in PROBES:', 'if scope["type"] != "http":'),
     ),
     mutant(
+        "uvicorn's own limit, which counts connections",
+        7,
+        "slow_and_silent_clients_do_not_stop_others",
+        (SERVER, "        access_log=False,\n", "        access_log=False,\n        limit_concurrency=100,\n"),
+    ),
+    mutant(
         "all addresses, whatever HOST says",
         7,
         "another_address_is_another_hosts_matter",
@@ -230,6 +236,18 @@ MUTANTS = (
             "rescued = await self._rescue(connection) if self._has_been_in_contact() else []",
             "rescued: list[Any] = []",
         ),
+    ),
+    mutant(
+        "whatever ran beside a poison job is parked with it",
+        9,
+        "a_job_that_kills_its_worker_is_parked_and_harms_no_other",
+        ("src/app/job_outcomes.py", "MAX_ATTEMPTS = 5", "MAX_ATTEMPTS = 1"),
+    ),
+    mutant(
+        "the heartbeat ends when a stop begins",
+        9,
+        "a_job_that_takes_long_to_stop_is_left_alone_by_other_workers",
+        (WORKER, ".run_until(has_stopped)", ".run_until(stopping)"),
     ),
     mutant(
         "SIGTERM ends a worker in the middle of its job",

@@ -8,3 +8,6 @@ MUTANTS = (
     *ports_to_disposability.MUTANTS,
     *parity_to_admin.MUTANTS,
 )
+
+# Checks of the suite (factor, name without `test_`) for which there is none, each with the reason.
+WITHOUT: dict[tuple[int, str], str] = {}
