@@ -1,5 +1,6 @@
 """What all tests share: a real PostgreSQL, and copies of a migrated database in it."""
 
+import asyncio
 import os
 import re
 import secrets
@@ -8,11 +9,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from app.settings import Settings
+from app.web import create_app
 from dev.postgres import throw_away_postgres
 
 ROOT = Path(__file__).parent.parent
@@ -37,12 +42,9 @@ def round_number() -> int:
 def pytest_report_header() -> list[str]:
     """Say when the tests run on another Python than production will."""
     dockerfile = ROOT / "Dockerfile"
-    found = (
-        re.search(r"python:(\d+\.\d+)|PYTHON_VERSION=(\d+\.\d+)", dockerfile.read_text())
-        if dockerfile.exists()
-        else None
-    )
-    image = found and (found[1] or found[2])
+    text = dockerfile.read_text() if dockerfile.exists() else ""
+    found = re.search(r"(?:python:?|PYTHON_VERSION=)(\d+\.\d+)", text)
+    image = found and found[1]
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     return [f"NOTE: these tests run on Python {running}, the image on {image}"] if image and image != running else []
 
@@ -109,3 +111,36 @@ def empty_database(cluster: str) -> Iterator[str]:
     """URL of a database without any schema."""
     with new_database(cluster) as url:
         yield url
+
+
+class Api:
+    """A client of the application in this process: no server, no socket, but the real database."""
+
+    def __init__(self, **settings: str) -> None:
+        self._runner = asyncio.Runner()
+        self.app = create_app(Settings.model_validate(settings))
+        transport = httpx.ASGITransport(app=self.app)
+        self._http = httpx.AsyncClient(transport=transport, base_url="http://test")
+
+    def __enter__(self) -> "Api":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(self.app.state.database.close())
+        self._runner.close()
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return self._runner.run(self._http.request(method, path, **options))
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
+
+
+@pytest.fixture
+def api(database: str) -> Iterator[Api]:
+    """The application on the module's database."""
+    with Api(DATABASE_URL=database) as client:
+        yield client
