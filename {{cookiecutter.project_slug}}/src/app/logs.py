@@ -105,7 +105,7 @@ def _dump(event: EventDict) -> str:
     try:
         return ENCODER.encode(event)
     except (TypeError, ValueError):  # a key that is no string, a NaN, a circle
-        return json.dumps({str(key): repr(value) for key, value in event.items()})
+        return json.dumps({str(k): v if isinstance(v, str | int | None) else repr(v) for k, v in event.items()})
 
 
 def _shorten(value: Any, characters: int) -> Any:

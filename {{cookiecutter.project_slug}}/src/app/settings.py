@@ -77,7 +77,7 @@ class Settings(_FromEnvironment):
                 shutdown_seconds = float(values["SHUTDOWN_SECONDS"])
             except ValueError:
                 return values  # the field's own validation says so
-            if shutdown_seconds < cls.model_fields["request_timeout_seconds"].default:
+            if 0 < shutdown_seconds < cls.model_fields["request_timeout_seconds"].default:
                 return values | {"REQUEST_TIMEOUT_SECONDS": values["SHUTDOWN_SECONDS"]}
         return values
 
