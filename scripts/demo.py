@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from rendering import render
+from scripts.rendering import render
 
 
 def say(text: str) -> None:

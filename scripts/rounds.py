@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from rendering import render
+from scripts.rendering import render
 
 
 def main() -> int:
