@@ -8,6 +8,7 @@ import pytest
 
 import app
 from app.database import REQUIRED_REVISION
+from tests.conftest import migrate
 from tests.factors import domain
 from tests.factors.conftest import Evidence, Start
 from tests.factors.tools import Load, run_copy, wait_until
@@ -141,3 +142,19 @@ def test_the_release_is_in_every_event(start: Start, database: str, evidence: Ev
     assert {event["release"] for event in events} == {"v7-f00d"}
     assert version <= start.ready(DATABASE_URL=database).ask("GET", "/version").json().keys()
     evidence(f"v7-f00d in {len(events)} of {len(events)} events")
+
+
+def test_a_worker_waits_for_the_schema_that_it_needs(start: Start, empty_database: str, evidence: Evidence) -> None:
+    """FACTORS V.2: no DDL of its own, no crash; it says what it waits for, and begins after `migrate`."""
+    worker = start("worker", DATABASE_URL=empty_database)
+    reason = worker.wait_for_event("waiting for the database")["reason"]
+    before = tables(empty_database)
+
+    migrate(empty_database)
+    rows = domain.place_rows(empty_database)
+    took = wait_until(lambda: domain.effects(empty_database) == rows)
+
+    assert REQUIRED_REVISION in reason
+    assert before == set()
+    assert worker.is_running()
+    evidence(f"unmigrated: waits and says that it needs {REQUIRED_REVISION}; {took:.1f} s after `migrate`: a job done")

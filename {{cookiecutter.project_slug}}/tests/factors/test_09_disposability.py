@@ -6,6 +6,7 @@ import socket
 import statistics
 import time
 
+import psycopg
 import pytest
 
 from tests.factors import domain
@@ -407,6 +408,33 @@ def test_a_worker_that_was_stopped_past_its_lease_changes_nothing(
     assert len(domain.effects(fresh_database)) == 5
     assert first.terminate() == second.terminate() == 0
     evidence(f"stopped, run elsewhere after {seconds:.1f} s, continued: superseded, effect once; both went on working")
+
+
+@pytest.mark.race
+def test_no_job_is_stuck_when_the_database_and_a_worker_disagree(
+    start: Start, fresh_database: str, evidence: Evidence
+) -> None:
+    """FACTORS IX.7: the answer to a claim got lost; or a failover lost the worker's registration."""
+    worker = start("worker", DATABASE_URL=fresh_database)
+    wait_until_working(fresh_database, worker)
+    worker.signal(signal.SIGSTOP)
+    domain.place_rows(fresh_database)
+    with psycopg.connect(fresh_database) as connection:
+        holder = "(SELECT id FROM procrastinate_workers)"
+        connection.execute(
+            f"UPDATE procrastinate_jobs SET status = 'doing', worker_id = {holder} WHERE status = 'todo'"
+        )
+    worker.signal(signal.SIGCONT)
+    seconds = wait_until(lambda: len(domain.effects(fresh_database)) == 1, 10, "a claim without an answer put back")
+
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute("DELETE FROM procrastinate_workers")
+    domain.place_rows(fresh_database)
+    again = wait_until(lambda: len(domain.effects(fresh_database)) == 2, 10, "registered again")
+
+    assert {e["attempts"] for e in worker.events("job") if e["task"] == domain.TASK} == {1}
+    assert worker.terminate() == 0
+    evidence(f"a claim whose answer was lost: run {seconds:.1f} s later; a forgotten worker: back after {again:.1f} s")
 
 
 @pytest.mark.race
