@@ -41,7 +41,7 @@ mutants: install ## each proof must fail on a service that violates its factor
 	@python -m tests.mutants
 
 docs: install ## put the code's excerpts into the pages about the factors
-	@python scripts/excerpts.py
+	@python -m scripts.excerpts
 
 bench: install ## the service beside comparators: a table, JSON and charts
 	@python -m bench

@@ -22,7 +22,7 @@ BROKEN_LINES = 10
 
 def test_every_page_is_what_make_docs_writes() -> None:
     done = subprocess.run(
-        [sys.executable, "scripts/excerpts.py", "--check"], cwd=TEMPLATE, capture_output=True, text=True
+        [sys.executable, "-m", "scripts.excerpts", "--check"], cwd=TEMPLATE, capture_output=True, text=True
     )
 
     assert (done.returncode, done.stdout + done.stderr) == (0, ""), "run `make docs`"

@@ -167,6 +167,12 @@ MUTANTS = (
         (WEB, STARTED, f"        from app.migrate import migrate\n\n        migrate(settings)\n{STARTED}"),
     ),
     mutant(
+        "a worker that does not ask which schema it has",
+        5,
+        "a_worker_waits_for_the_schema_that_it_needs",
+        ("src/app/worker.py", "await parts.database.require_schema()", "pass"),
+    ),
+    mutant(
         "any schema will do",
         5,
         "an_older_schema_is_refused_and_a_newer_one_served",

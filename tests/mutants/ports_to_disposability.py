@@ -12,6 +12,12 @@ A_SECOND_SOCKET = (
     '    metrics = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)\n'
     "    threading.Thread(target=metrics.serve_forever, daemon=True).start()\n"
 )
+# Three limits stand behind each other, so a violation takes all of them away.
+NO_LIMITS_OF_A_STOP = (
+    (SERVER, "timeout_graceful_shutdown=settings.shutdown_seconds,  #", "timeout_graceful_shutdown=None,  #"),
+    (SERVER, "        end_by_deadline(settings.drain_seconds + settings.shutdown_seconds)\n", ""),
+    (LIMITS, "asyncio.timeout(self._timeout_seconds)", "asyncio.timeout(None)"),
+)
 
 MUTANTS = (
     mutant(
@@ -207,19 +213,13 @@ MUTANTS = (
         "a stop waits for every client",
         9,
         "a_client_that_never_reads_does_not_hold_up_a_stop",
-        (SERVER, "timeout_graceful_shutdown=settings.shutdown_seconds,  #", "timeout_graceful_shutdown=None,  #"),
-        (SERVER, "        end_by_deadline(settings.drain_seconds + settings.shutdown_seconds)\n", ""),
+        *NO_LIMITS_OF_A_STOP,
     ),
     mutant(
-        "no hard deadline over a stop of web",
+        "a stop waits for the database",
         9,
         "requests_in_a_black_hole_do_not_hold_up_a_stop",
-        (SERVER, "        end_by_deadline(settings.drain_seconds + settings.shutdown_seconds)\n", ""),
-        (
-            "src/app/connections.py",
-            ".call_at(deadline, _shut_down, connection)",
-            ".call_at(deadline + 60, _shut_down, connection)",
-        ),
+        *NO_LIMITS_OF_A_STOP,
     ),
     mutant(
         "children outlive their parent",
@@ -248,6 +248,12 @@ MUTANTS = (
         9,
         "a_job_that_takes_long_to_stop_is_left_alone_by_other_workers",
         (WORKER, ".run_until(has_stopped)", ".run_until(stopping)"),
+    ),
+    mutant(
+        "a worker that does not compare what it holds with what it runs",
+        9,
+        "no_job_is_stuck_when_the_database_and_a_worker_disagree",
+        (RESCUE, "lost = await self._put_back_lost(connection)", "lost: set[int] = set()"),
     ),
     mutant(
         "SIGTERM ends a worker in the middle of its job",
