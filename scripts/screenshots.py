@@ -18,6 +18,9 @@ SERVICE = TEMPLATE / "build/order-service"
 WIDTH = 110
 
 NOTES = {
+    "docs/factors": "a page for each factor",
+    "tests/orders": "of the example",
+    "tests/test_….py": "one for each module",
     "src/app": "the service: one module per concern",
     "src/app/web.py": "the composition root",
     "src/app/server.py": "bind, serve, drain, stop in time",
@@ -34,6 +37,7 @@ NOTES = {
     "Dockerfile": "one image for every process",
     "compose.yaml": "production's image and commands on one machine",
 }
+FOLDED = [Path(name) for name in ("docs/factors", "deploy/kubernetes", "src/app/migrations", "tests/orders", ".github")]
 
 
 def record_demo() -> str:
@@ -79,13 +83,16 @@ def picture_tree() -> None:
     tree = Tree("[bold]order-service/[/bold]", guide_style="dim")
     branches = {Path(): tree}
     for path in sorted(paths, key=lambda path: (path.parts[0] not in ("src", "tests", "dev"), path)):
-        if path.name == "__init__.py" or "licenses" in path.parts or len(path.parts) > 4:
+        if path.name in ("__init__.py", ".gitignore", ".dockerignore") or "licenses" in path.parts:
             continue
-        for depth in range(1, len(path.parts) + 1):
-            part = Path(*path.parts[:depth])
+        folded = next((folder / "…" for folder in FOLDED if path.is_relative_to(folder)), path)
+        if path.match("tests/test_*.py"):
+            folded = Path("tests/test_….py")
+        for depth in range(1, len(folded.parts) + 1):
+            part = Path(*folded.parts[:depth])
             if part not in branches:
                 note = NOTES.get(str(part), "")
-                name = part.name + ("/" if depth < len(path.parts) else "")
+                name = part.name + ("/" if depth < len(folded.parts) else "")
                 branches[part] = branches[part.parent].add(f"{name}  [dim italic]{note}[/]" if note else name)
     console = Console(record=True, width=80, file=io.StringIO())
     console.print(tree)
