@@ -44,9 +44,14 @@ MUTANTS = (
         ),
     ),
     mutant(
-        "a lost connection is an unexpected exception",
+        "a connection that died in the pool is a 500 for whoever gets it",
         4,
         "killed_sessions_cost_no_more_than_the_requests_they_served",
+        (
+            "src/app/database.py",
+            '        event.listen(self._reading.sync_engine, "checkout", refuse_closed_connection)\n',
+            "",
+        ),
         (CONNECTIONS, "    except (OperationalError, InterfaceError) as error:", "    except InterfaceError as error:"),
     ),
     mutant(
@@ -140,10 +145,11 @@ MUTANTS = (
         (CONNECTIONS, "duplicate.shutdown(socket.SHUT_RDWR)", "duplicate.close()"),
     ),
     mutant(
-        "an outcome that cannot be written is given up",
+        "an outcome that cannot be written is given up, and nobody looks for it",
         4,
         "a_job_whose_end_falls_into_an_outage_has_its_effect_after_it",
         ("src/app/job_runs.py", "                await asyncio.sleep(RETRY_SECONDS)", "                raise"),
+        ("src/app/rescue.py", "lost = await self._put_back_lost(connection)", "lost: set[int] = set()"),
     ),
     mutant(
         "a worker ends with its first failed query",
