@@ -342,7 +342,7 @@ def test_an_attached_service_that_is_away_or_hangs_holds_up_nothing_else(
     took = time.monotonic() - began
 
     assert code == 0
-    assert took <= 1 + 1.5
+    assert took <= 1 + 3
     assert states(fresh_database, domain.TASK) == ["todo"] * 6
     evidence(f"6 rows wait for a service that hangs: the periodic task ran, SIGTERM took {took:.2f} s")
 

@@ -356,7 +356,7 @@ def test_a_job_that_outlasts_the_stop_is_handed_over(
 
     (again,) = [event for event in second.events("job") if event["task"] == domain.TASK]
     assert code == 0
-    assert 1 <= took <= 1 + 1.5
+    assert 1 <= took <= 1 + 3
     assert again["attempts"] == 1
     assert len(domain.effects(fresh_database)) == 1
     evidence(f"limit 1 s: exit 0 after {took:.2f} s, started elsewhere {handed_over:.2f} s later, one effect")
