@@ -59,7 +59,9 @@ def test_a_traceback_is_one_line_that_keeps_its_end(said: Callable[[], list[dict
 
 
 @pytest.mark.parametrize(
-    "value", ["a\nb\r\n", "\x1b[31mred", "\ud800", "x" * 1_000_000, b"\xff", float("nan"), {1: {2}}, object()], ids=repr
+    "value",
+    ["a\nb\r\n", "\x1b[31mred", "\ud800", "x" * 1_000_000, b"\xff", float("nan"), {1: {2}}, object()],
+    ids=["line breaks", "colour", "surrogate", "1 MB", "bytes", "nan", "nested", "object"],
 )
 def test_whatever_the_value_the_line_is_one_valid_object(
     value: object, said: Callable[[], list[dict[str, Any]]]
