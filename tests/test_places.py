@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -207,15 +206,3 @@ def test_asked_by_a_person_who_takes_every_default_it_shows_the_texts(template: 
     for prompt in json.loads((TEMPLATE / "cookiecutter.json").read_text())["__prompts__"].values():
         assert (prompt["__prompt__"] if isinstance(prompt, dict) else prompt) in done.stdout
     assert (tmp_path / "order-service/src/app/cli.py").is_file()
-
-
-@pytest.mark.parametrize(("options", "seconds"), [(("--accept-hooks", "no"), 1), ((), 5)])
-def test_a_render_takes_seconds(options: tuple[str, ...], seconds: float, bake: Bake, tmp_path: Path) -> None:
-    """The best of three: what else this machine does is not what is measured."""
-    taken = []
-    for number in range(3):
-        begin = time.monotonic()
-        assert bake(*options, into=tmp_path / str(number)).status == 0
-        taken.append(time.monotonic() - begin)
-
-    assert min(taken) <= seconds

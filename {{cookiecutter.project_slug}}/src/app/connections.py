@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Engine, NullPool, create_engine, event
-from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DisconnectionError, InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import DatabaseUnavailable, SchemaOutdated
@@ -94,6 +94,10 @@ def as_unavailable(timeout_seconds: float) -> Iterator[None]:
         yield
     except (TimeoutError, PoolTimeout):
         raise DatabaseUnavailable(f"The database did not answer within {timeout_seconds:g} s.") from None
+    except InternalError as error:
+        if isinstance(error.orig, psycopg.errors.ReadOnlySqlTransaction):  # a standby, until a failover has promoted it
+            raise DatabaseUnavailable("The database takes no writes now.", str(error.orig)) from error
+        raise
     except ProgrammingError as error:
         if isinstance(error.orig, UNDEFINED):
             raise SchemaOutdated("The database's schema is older than this release needs.") from error
