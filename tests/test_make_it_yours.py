@@ -29,7 +29,7 @@ def test_the_recipe_replaces_the_example_and_leaves_lint_types_and_tests_green(b
     recipe = re.findall(r"```sh\n(.*?)```", (TEMPLATE / "docs/make-it-yours.md").read_text(), re.DOTALL)
     render = bake(**OTHER_ANSWERS)
 
-    done = render.run("bash", "-euc", recipe[0], **SOMEBODY)
+    done = render.run("bash", "-euc", recipe[0], timeout=600, **SOMEBODY)
 
     assert done.returncode == 0, done.stdout + done.stderr
     left = render.run("git", "grep", "-inE", r"\borders?\b", "--", "src/app/*.py", "tests/*.py").stdout.splitlines()
