@@ -31,9 +31,6 @@ from app.settings import Settings
 from app.supervisor import Supervisor, spawn
 from app.web import create_app
 
-# libuv accepts one connection per listening handle and turn of its loop, and in an overload a turn takes 50 ms: with
-# one handle a probe waited for seconds behind 400 new clients. An idle handle costs nothing.
-LISTENING_HANDLES = 32
 KEEP_ALIVE_SECONDS = 75  # longer than balancers keep idle connections (60 s), so that it is never us who hang up first
 
 log: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -71,9 +68,8 @@ def _run_until_stopped(settings: Settings, listener: socket.socket) -> int:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # asyncio takes fractions
     )
-    handles = [listener, *(listener.dup() for _ in range(LISTENING_HANDLES - 1))]  # of one socket and one backlog
     try:
-        uvicorn.Server(config).run(handles)
+        uvicorn.Server(config).run([listener])
     except KeyboardInterrupt:
         return 0  # uvicorn raises SIGINT again once it has stopped in good order
     except SystemExit as stop:
