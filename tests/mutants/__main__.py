@@ -18,7 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument("texts", nargs="*", help="only mutants with one of these in their name, factor or check")
     parser.add_argument("--matrix", action="store_true", help="run the whole module of each mutant's factor")
-    parser.add_argument("--lanes", type=int, default=2, help="how many at a time")
+    parser.add_argument("--lanes", type=int, default=4, help="how many at a time")
     options = parser.parse_args()
     wanted = [
         m for m in MUTANTS if not options.texts or any(t in f"{m.factor:02d} {m.name} {m.check}" for t in options.texts)

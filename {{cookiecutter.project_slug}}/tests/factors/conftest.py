@@ -1,5 +1,6 @@
 """What the proofs share: processes that are started and, whatever happens, ended; and the figures they find."""
 
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -42,6 +43,13 @@ class Start:
     def using(self, **other: Any) -> "Start":
         """The same with another working directory, program or stdin."""
         return replace(self, **other)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard_ctrl_c() -> None:
+    """Where the tests themselves run in the background, SIGINT is ignored, and what they start would inherit that."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
