@@ -149,7 +149,7 @@ MUTANTS = (
         4,
         "a_job_whose_end_falls_into_an_outage_has_its_effect_after_it",
         ("src/app/job_runs.py", "                await asyncio.sleep(RETRY_SECONDS)", "                raise"),
-        ("src/app/rescue.py", "lost = await self._put_back_lost(connection)", "lost: set[int] = set()"),
+        ("src/app/rescue.py", "lost = await self._put_back_lost(connection, worker_id)", "lost: set[int] = set()"),
     ),
     mutant(
         "a worker ends with its first failed query",

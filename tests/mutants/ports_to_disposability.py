@@ -253,7 +253,7 @@ MUTANTS = (
         "a worker that does not compare what it holds with what it runs",
         9,
         "no_job_is_stuck_when_the_database_and_a_worker_disagree",
-        (RESCUE, "lost = await self._put_back_lost(connection)", "lost: set[int] = set()"),
+        (RESCUE, "lost = await self._put_back_lost(connection, worker_id)", "lost: set[int] = set()"),
     ),
     mutant(
         "SIGTERM ends a worker in the middle of its job",

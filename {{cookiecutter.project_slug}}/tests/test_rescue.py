@@ -1,5 +1,6 @@
 """Jobs of dead workers: put back, counted, and in the end parked. And what is kept of finished ones."""
 
+import asyncio
 from typing import Any
 
 import psycopg
@@ -7,8 +8,10 @@ import pytest
 from sqlalchemy import TextClause, create_engine
 
 from app.job_outcomes import MAX_ATTEMPTS
-from app.rescue import LEASE_SECONDS, RESCUE
-from app.retention import BATCH, KEPT_HOURS, REMOVE
+from app.rescue import LEASE_SECONDS, RESCUE, Rescue
+from app.retention import BATCH, FORGET, KEPT_HOURS, REMOVE
+from app.settings import Settings
+from app.worker import compose
 
 LEASE = {"max_attempts": MAX_ATTEMPTS, "lease_seconds": LEASE_SECONDS}
 
@@ -89,3 +92,26 @@ def test_jobs_that_succeeded_long_ago_are_removed_and_parked_ones_kept(fresh_dat
     assert found(fresh_database, old) is None
     assert found(fresh_database, parked)
     assert found(fresh_database, new)
+
+
+def test_workers_that_were_killed_long_ago_are_forgotten(fresh_database: str) -> None:
+    for silent_hours in (KEPT_HOURS - 1, KEPT_HOURS + 1):
+        a_job(fresh_database, "todo", silent_seconds=silent_hours * 3600)
+
+    run(fresh_database, FORGET, {"kept_hours": KEPT_HOURS})
+
+    with psycopg.connect(fresh_database) as connection:
+        assert connection.execute("SELECT FROM procrastinate_workers").rowcount == 1
+
+
+def test_a_heartbeat_that_meets_the_end_of_its_worker_harms_nothing(fresh_database: str) -> None:
+    async def beat_while_the_worker_leaves() -> None:
+        async with compose(Settings.model_validate({"DATABASE_URL": fresh_database})) as parts:
+            worker_id = await parts.queue.register_worker()
+            await parts.database.close()
+            beat = asyncio.create_task(Rescue(parts.database, parts.queue, parts.runs)._beat())
+            await asyncio.sleep(0)  # it has begun, and has to connect first
+            await parts.queue.unregister_worker(worker_id)
+            await beat
+
+    asyncio.run(beat_while_the_worker_leaves())

@@ -83,11 +83,12 @@ class Rescue:
                 await asyncio.wait_for(has_stopped.wait(), HEARTBEAT_SECONDS)
 
     async def _beat(self) -> None:
-        if self._queue.worker_id is None:  # not registered yet, or any more
+        worker_id = self._queue.worker_id  # for this whole beat: a stop may take it away meanwhile
+        if worker_id is None:  # not registered yet, or any more
             return
         async with self._database.transaction() as connection:
-            await connection.execute(BEAT, {"worker_id": self._queue.worker_id})
-            lost = await self._put_back_lost(connection)
+            await connection.execute(BEAT, {"worker_id": worker_id})
+            lost = await self._put_back_lost(connection, worker_id)
             rescued = await self._rescue(connection) if self._has_been_in_contact() else []
         if lost:
             log.warning("jobs put back", job_ids=sorted(lost), reason="This worker holds them, but does not run them.")
@@ -101,13 +102,12 @@ class Rescue:
             self._in_contact_since = now
         return now - self._in_contact_since >= LEASE_SECONDS
 
-    async def _put_back_lost(self, connection: AsyncConnection) -> set[int]:
+    async def _put_back_lost(self, connection: AsyncConnection, worker_id: int) -> set[int]:
         """Free what the database believes to run here and does not: the answer to a claim, or an outcome, got lost.
 
         A claim may just be on its way, so it takes two looks. If it comes later still, no harm is done: that run finds
         itself superseded.
         """
-        worker_id = self._queue.worker_id
         held = set((await connection.scalars(HELD, {"worker_id": worker_id})).all()) - self._runs.in_progress
         lost, self._not_run = held & self._not_run, held
         if lost:

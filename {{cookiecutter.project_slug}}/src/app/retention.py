@@ -25,6 +25,9 @@ REMOVE = text("""
     )
 """)
 
+# A worker that ended by itself has taken its row with it; one that was killed has left it.
+FORGET = text("DELETE FROM procrastinate_workers WHERE last_heartbeat < now() - make_interval(hours => :kept_hours)")
+
 
 def add_retention(jobs: App, database: Database) -> None:
     """Add the periodic job that removes what is older."""
@@ -37,3 +40,5 @@ def add_retention(jobs: App, database: Database) -> None:
             async with database.reading() as connection:
                 result = await connection.execute(REMOVE, {"batch": BATCH, "kept_hours": KEPT_HOURS})
             removed = result.rowcount
+        async with database.reading() as connection:
+            await connection.execute(FORGET, {"kept_hours": KEPT_HOURS})
