@@ -26,6 +26,7 @@ def test_the_formation_is_declared_once(evidence: Evidence) -> None:
     """FACTORS VIII.1: the Procfile names the process types; whatever else starts the service starts the same."""
     procfile = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if line.strip())
     others = [path for path in (ROOT / "compose.yaml", *(ROOT / "deploy").rglob("*.yaml")) if path.exists()]
+    units = {path.name: path.read_text() for path in (ROOT / "deploy/systemd").glob("*.service")}
     started = [set(re.findall(r"\b(?:command|args): \[([^\]]+)\]", path.read_text())) for path in others]
     elsewhere = {word for commands in started for command in commands for word in re.findall(r"[a-z]+", command)}
 
@@ -36,7 +37,11 @@ def test_the_formation_is_declared_once(evidence: Evidence) -> None:
     }
     assert not elsewhere or {"web", "worker", "migrate"} <= elsewhere
     assert elsewhere <= {"python", "I", "m", "app", "web", "worker", "migrate"}
-    evidence(f"release, web, worker in the Procfile; the same in {len(others)} other manifests")
+    assert {name: re.findall(r"^ExecStart=\S+/(python .*)$", text, re.M) for name, text in units.items()} == {
+        "process@.service": ["python -I -m app %i"],  # its instances are called web and worker
+        "migrate.service": ["python -I -m app migrate"],
+    }
+    evidence(f"release, web, worker in the Procfile; the same in {len(others)} manifests and {len(units)} units")
 
 
 def test_each_process_type_works_without_the_other(start: Start, fresh_database: str, evidence: Evidence) -> None:
