@@ -14,6 +14,7 @@ ANSWERS: dict[str, str] = json.loads(r"""{{ cookiecutter | tojson }}""")
 KEPT_FOR = {
     ".github": ("ci", "github"),
     ".gitlab-ci.yml": ("ci", "gitlab"),
+    ".github/workflows/deploy.yml": ("kubernetes", "yes"),
     "deploy/kubernetes": ("kubernetes", "yes"),
     "licenses/MIT": ("license", "MIT"),
     "licenses/Apache-2.0": ("license", "Apache-2.0"),

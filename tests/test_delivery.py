@@ -1,5 +1,6 @@
 """What brings a render to where it runs: image, compose, manifests, pipelines."""
 
+import json
 import re
 from typing import Any
 
@@ -65,9 +66,32 @@ def test_compose_runs_one_image_and_stops_it_in_time(render: Render) -> None:
 
 @pytest.mark.parametrize(("ci", "path"), [("github", ".github/workflows/pipeline.yml"), ("gitlab", ".gitlab-ci.yml")])
 def test_a_pipeline_tests_what_is_locked_and_names_the_image_by_its_commit(ci: str, path: str, bake: Bake) -> None:
-    render = bake("--accept-hooks", "no", ci=ci)
-    text = (render.folder / path).read_text()
+    text = (bake("--accept-hooks", "no", ci=ci).folder / path).read_text()
 
-    assert "uv lock --check" in text
-    assert "make test" in text
-    assert re.search(r'docker build --build-arg COMMIT="\$\w+_SHA" --tag "[^"]+_SHA" \.', text)
+    assert [name in text for name in ("uv lock --check", "make test", "make factors")] == [True] * 3
+    assert re.search(r'docker buildx build --build-arg COMMIT="\$\w+_SHA" --tag "[^"]+_SHA"', text)
+    assert "--sbom=true" in text
+    assert "cosign sign" in text
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_a_deploy_takes_a_release_and_never_a_checkout(ci: str, bake: Bake) -> None:
+    """FACTORS V.7: the job that touches the cluster has the release's one file, and no code."""
+    path = ".github/workflows/deploy.yml" if ci == "github" else ".gitlab-ci.yml"
+    pipeline = yaml.safe_load((bake("--accept-hooks", "no", ci=ci).folder / path).read_text())
+    deploy = pipeline["jobs"]["deploy"] if ci == "github" else pipeline["deploy"]
+
+    assert deploy["needs"] in ("release", ["release"])
+    assert "checkout" not in json.dumps(deploy)
+    assert ci == "github" or deploy["variables"]["GIT_STRATEGY"] == "none"
+    assert "make " not in json.dumps(deploy)
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_a_pipeline_runs_targets_that_there_are(ci: str, bake: Bake) -> None:
+    folder = bake("--accept-hooks", "no", ci=ci).folder
+    files = [*folder.glob(".github/workflows/*.yml"), *folder.glob(".gitlab-ci.yml")]
+    wanted = {target for file in files for target in re.findall(r"\bmake ([a-z]+)", file.read_text())}
+    targets = set(re.findall(r"^([a-z]+):", (folder / "Makefile").read_text(), re.M))
+
+    assert {"test", "factors", "manifests"} <= wanted <= targets
