@@ -1,5 +1,6 @@
 """A container engine for the tests that need one: the machine's own, or the one that DOCKER_HOST names."""
 
+import json
 import os
 import shutil
 import socket
@@ -7,8 +8,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,8 @@ def _answers() -> bool:
     return subprocess.run(["docker", "version"], capture_output=True, timeout=30).returncode == 0
 
 
-needs_engine = pytest.mark.skipif(not _answers(), reason="no container engine answers; start one: .ci/run does")
+ANSWERS = _answers()
+needs_engine = pytest.mark.skipif(not ANSWERS, reason="no container engine answers; start one: .ci/run does")
 
 
 def docker(*arguments: str, check: bool = True, timeout: float = 300, **variables: str) -> str:
@@ -30,16 +32,6 @@ def docker(*arguments: str, check: bool = True, timeout: float = 300, **variable
     )  # fmt: skip
     assert not check or done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}"
     return done.stdout
-
-
-@contextmanager
-def container(image: str, *command: str, options: tuple[str, ...] = ()) -> Iterator[str]:
-    """A container on the host's network, removed afterwards, whatever happened; gives its id."""
-    name = docker("run", "--detach", "--network=host", *options, image, *command).strip().splitlines()[-1]
-    try:
-        yield name
-    finally:
-        docker("rm", "--force", "--volumes", name, check=False)
 
 
 def free_port() -> int:
@@ -57,6 +49,20 @@ def status_of(url: str) -> int:
         return error.code
     except OSError:
         return 0
+
+
+def get(port: int, path: str) -> Any:
+    """What a path of the service on a port answers with."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return json.load(answer)
+
+
+def post_order(port: int) -> str:
+    """The id of a new order."""
+    body = json.dumps({"item": "a book", "quantity": 1}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/orders", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return str(json.load(answer)["id"])
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> float:

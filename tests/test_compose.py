@@ -3,7 +3,6 @@
 import json
 import secrets
 import subprocess
-import urllib.request
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -38,19 +37,12 @@ def compose(template: object, tmp_path_factory: pytest.TempPathFactory, port: in
     where = ("compose", "--project-name", project, "--file", str(render.folder / "compose.yaml"))
 
     def run(*arguments: str, check: bool = True) -> str:
-        return engine.docker(*where, *arguments, check=check, timeout=600, PORT=f"{port}-{port + 1}", RELEASE=project)
+        settings = {"PORT": f"{port}-{port + 1}", "IMAGE": f"order-service:{project}"}
+        return engine.docker(*where, *arguments, check=check, timeout=600, **settings)
 
     yield run
     run("down", "--volumes", "--timeout=1", check=False)
     engine.docker("rmi", "--force", f"order-service:{project}", check=False)
-
-
-def ask(port: int, body: dict[str, object] | None = None, path: str = "/orders") -> dict[str, object]:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        found: dict[str, object] = json.load(answer)
-    return found
 
 
 def test_the_formation_scales_and_loses_nothing_when_it_is_killed(compose: Compose, port: int) -> None:
@@ -62,7 +54,7 @@ def test_the_formation_scales_and_loses_nothing_when_it_is_killed(compose: Compo
 
     compose("up", "--detach", "--build", "--scale", "web=2", "--scale", "worker=3")
     engine.wait_until(ready)
-    placed = [str(ask(both[n % 2], {"item": "a book", "quantity": 1})["id"]) for n in range(ORDERS)]
+    placed = [engine.post_order(both[n % 2]) for n in range(ORDERS)]
     compose("kill", "web", "worker")
     gone = not any(engine.status_of(f"http://127.0.0.1:{one}/livez") for one in both)
     compose("start", "web", "worker")
@@ -70,7 +62,7 @@ def test_the_formation_scales_and_loses_nothing_when_it_is_killed(compose: Compo
     served = [int(compose("port", "--index", index, "web", "8000").strip().rpartition(":")[2]) for index in "12"]
 
     def fulfilled() -> bool:
-        return all(ask(served[0], path=f"/orders/{order}")["status"] == "fulfilled" for order in placed)
+        return all(engine.get(served[0], f"/orders/{order}")["status"] == "fulfilled" for order in placed)
 
     engine.wait_until(fulfilled, 60)
     compose("stop", "web", "worker")

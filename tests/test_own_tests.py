@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from . import engine
 from .conftest import Bake
 
 
@@ -16,5 +17,5 @@ def test_a_default_render_passes_its_own_tests(bake: Bake) -> None:
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     closing = done.stdout.strip().splitlines()[-1]
     assert re.search(r"\d+ passed", closing), closing
-    assert "skipped" not in closing
+    assert ("skipped" in closing) != engine.ANSWERS, "the checks of the image, and only for want of an engine"
     print(closing)

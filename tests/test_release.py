@@ -14,7 +14,7 @@ import pytest
 
 from . import engine
 from .conftest import TOOLS, environment
-from .test_image import get, post_order
+from .engine import get, post_order
 
 pytestmark = engine.needs_engine
 

@@ -2,7 +2,7 @@
 
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ import pytest
 from sqlalchemy import make_url
 
 from dev.postgres import free_port
+from tests.conftest import ROOT
 from tests.factors.attached import AttachedService
+from tests.factors.image import built_image, labelled_containers, run_image, skip_without_engine
 from tests.factors.tools import APP, HOST, Line, Process
 
 Evidence = Callable[[str], None]
@@ -31,7 +33,8 @@ class Start:
     def __call__(self, command: str, *arguments: str, **settings: str | float | Path) -> Process:
         places = {"HOST": HOST, "PORT": str(free_port())} if command == "web" else {}
         values = {name: str(value) for name, value in settings.items()}
-        process = Process([*self.program, command, *arguments], places | values, self.cwd, self.stdin)
+        program = self._program(places | values)
+        process = Process([*program, command, *arguments], places | values, self.cwd, self.stdin)
         self.started.append(process)
         return process
 
@@ -40,9 +43,21 @@ class Start:
         process.wait_until_ready()
         return process
 
+    def _program(self, settings: Iterable[str]) -> tuple[str, ...]:
+        return self.program
+
     def using(self, **other: Any) -> "Start":
         """The same with another working directory, program or stdin."""
         return replace(self, **other)
+
+
+@dataclass(frozen=True)
+class StartContainer(Start):
+    """The same with an image, the program's last word: its settings are the client's, which passes them on by name."""
+
+    def _program(self, settings: Iterable[str]) -> tuple[str, ...]:
+        *run, image = self.program
+        return (*run, *(f"--env={name}" for name in settings), image)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,6 +74,27 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
     yield Start(processes, tmp_path)
     for process in processes:
         process.destroy()
+
+
+@pytest.fixture(scope="session")
+def image() -> Iterator[str]:
+    """The image of this code, built without a setting and without a service."""
+    skip_without_engine()
+    with built_image(ROOT) as name:
+        yield name
+
+
+@pytest.fixture
+def label(image: str) -> Iterator[str]:
+    """A label for the test's containers, which are removed with it."""
+    with labelled_containers() as label:
+        yield label
+
+
+@pytest.fixture
+def contained(start: Start, image: str, label: str) -> StartContainer:
+    """Starts the image instead of what is installed here; everything else is the same."""
+    return StartContainer(start.started, start.cwd, run_image(image, label))
 
 
 def line_to(database_url: str) -> Line:

@@ -50,7 +50,11 @@ class Factor:
 
     @property
     def failed(self) -> list[Check]:
-        return [check for check in self.checks if check.outcome != "passed"]
+        return [check for check in self.checks if check.outcome not in ("passed", "skipped")]
+
+    @property
+    def skipped(self) -> int:
+        return sum(check.outcome == "skipped" for check in self.checks)
 
     @property
     def telling(self) -> Check:
@@ -104,8 +108,9 @@ def _factors(reporter: pytest.TerminalReporter) -> list[Factor]:
 def _table(factors: list[Factor], width: int) -> Iterator[str]:
     """For each factor how many checks passed; of one of them, what was done and what was seen."""
     for factor in factors:
-        passed = len(factor.checks) - len(factor.failed)
-        count = f"{'FAIL' if factor.failed else 'pass'} {passed}/{len(factor.checks)}"
+        passed = len(factor.checks) - len(factor.failed) - factor.skipped
+        skipped = f", {factor.skipped} skipped: no container engine" * (factor.skipped > 0)
+        count = f"{'FAIL' if factor.failed else 'pass'} {passed}/{len(factor.checks)}{skipped}"
         check = factor.telling
         yield f"{factor.rule.partition(':')[0]:{width - len(count)}}{count}"
         seen = "; ".join(check.seen) if not factor.failed else f"{check.outcome}: {check.name}"

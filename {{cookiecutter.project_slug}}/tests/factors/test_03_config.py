@@ -278,3 +278,15 @@ def test_two_deploys_of_one_build_run_side_by_side(
     assert there.ask("GET", domain.path_of(row)).status == 404
     assert here.port != there.port
     evidence(f"ports {here.port} and {there.port} on {HOST}: a row of one is unknown to the other")
+
+
+def test_the_image_without_a_configuration_says_what_it_needs(contained: Start, evidence: Evidence) -> None:
+    """FACTORS III.1: nothing was built in: the image alone ends with 78 and one line that names what it lacks."""
+    web = contained("web")
+
+    code = web.wait()
+
+    assert code == 78
+    assert [list(event["problems"]) for event in web.events()] == [["DATABASE_URL"]]
+    assert web.stderr == b""
+    evidence("the image without a setting: exit 78, one line that names DATABASE_URL")

@@ -1,5 +1,7 @@
 """V. Build, release, run: a release is a build plus a config, and running it changes neither; nor does it migrate."""
 
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -8,10 +10,14 @@ import pytest
 
 import app
 from app.database import REQUIRED_REVISION
-from tests.conftest import migrate
+from app.settings import SeedSettings, Settings, known_variables
+from tests.conftest import ROOT, migrate
 from tests.factors import domain
 from tests.factors.conftest import Evidence, Start
+from tests.factors.image import COMMIT, built_image, docker, inspect, run_image
 from tests.factors.tools import Load, run_copy, wait_until
+
+MAX_ADDED_BYTES = 120 * 1024 * 1024  # by the image to its base
 
 NEXT_REVISION = """
 from alembic import op
@@ -41,14 +47,24 @@ def set_revision(database_url: str, revision: str) -> None:
         connection.execute("UPDATE alembic_version SET version_num = %s", (revision,))
 
 
+def add_next_revision(versions: Path, *, works: bool) -> None:
+    """Write the revision that the next release brings."""
+    own = Path(app.__file__).parent / "migrations" / "versions"
+    newest = max(path.name[:4] for path in own.glob("[0-9]*.py"))
+    text = NEXT_REVISION.format(previous=newest, table=domain.TABLE, divisor=1 if works else 0)
+    (versions / "9999_next.py").write_text(text)
+
+
 def next_release(folder: Path, *, works: bool) -> tuple[str, ...]:
     """How to start a copy of this code that has one revision more."""
     shutil.copytree(Path(app.__file__).parent, folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
-    versions = folder / "app" / "migrations" / "versions"
-    newest = max(path.name[:4] for path in versions.glob("[0-9]*.py"))
-    text = NEXT_REVISION.format(previous=newest, table=domain.TABLE, divisor=1 if works else 0)
-    (versions / "9999_next.py").write_text(text)
+    add_next_revision(folder / "app" / "migrations" / "versions", works=works)
     return run_copy(folder)
+
+
+def look_inside(image: str, code: str) -> str:
+    """What Python code prints that runs in the image, as its user."""
+    return docker("run", "--rm", "--entrypoint=python", image, "-I", "-c", code)
 
 
 @pytest.mark.race
@@ -158,3 +174,75 @@ def test_a_worker_waits_for_the_schema_that_it_needs(start: Start, empty_databas
     assert before == set()
     assert worker.is_running()
     evidence(f"unmigrated: waits and says that it needs {REQUIRED_REVISION}; {took:.1f} s after `migrate`: a job done")
+
+
+def test_the_build_is_told_its_commit_and_no_setting(image: str, evidence: Evidence) -> None:
+    """FACTORS V.1: no setting in the image's history, labels or environment; no .env and no .git inside."""
+    config = inspect(image)["Config"]
+    told = json.dumps([config["Env"], config["Labels"]]) + docker("history", "--no-trunc", image)
+    inside = look_inside(
+        image,
+        "import pathlib; from app.identity import build_commit; "
+        "print(build_commit(), [str(p) for p in pathlib.Path('/app').glob('**/*') if p.name in ('.env', '.git')])",
+    )
+
+    settings = [*known_variables(Settings), *known_variables(SeedSettings)]
+    assert [name for name in settings if re.search(rf"\b{name}[= \"]", told)] == []
+    assert inside == f"{COMMIT} []"
+    assert config["Labels"]["org.opencontainers.image.revision"] == COMMIT
+    evidence(f"0 of {len(settings)} settings in history, labels and environment; the commit inside and in a label")
+
+
+def test_the_image_is_small(image: str, tmp_path: Path, evidence: Evidence) -> None:
+    """FACTORS V.1: what is built is the code and its dependencies: little on top of the base."""
+    base = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.M)[-1]
+
+    with built_image(tmp_path, f"FROM {base}") as name:
+        added = inspect(image)["Size"] - inspect(name)["Size"]
+
+    assert added <= MAX_ADDED_BYTES
+    evidence(f"{added / 1024 / 1024:.0f} MB on top of {base}")
+
+
+def test_the_code_cannot_change_where_it_runs(image: str, evidence: Evidence) -> None:
+    """FACTORS V.4: it belongs to another user and nobody else may write it, whether the root is read-only or not."""
+    found = json.loads(
+        look_inside(
+            image,
+            "import json, os, pathlib; code = list(pathlib.Path('/app').glob('**/*')); "
+            "print(json.dumps([os.getuid(), len(code), [str(p) for p in code if os.access(p, os.W_OK)]]))",
+        )
+    )
+
+    user, files, writable = found
+    assert user != 0
+    assert files > 100
+    assert writable == []
+    assert not re.search(r"reload", json.dumps(inspect(image)["Config"]))
+    evidence(f"user {user} may write 0 of {files} files")
+
+
+@pytest.mark.race
+def test_the_previous_image_serves_whatever_becomes_of_a_migration(
+    contained: Start, image: str, label: str, fresh_database: str, tmp_path: Path, evidence: Evidence
+) -> None:
+    """FACTORS V.3: two images, one schema: the next one's `migrate` fails, then works; the previous one serves on."""
+    web = contained.ready(DATABASE_URL=fresh_database)
+    versions = look_inside(image, "import app; print(app.__path__[0] + '/migrations/versions/')")
+    runs = []
+
+    with Load(lambda: [web.port], clients=2, pause=0.02, make=domain.write_request) as load:
+        for works in (False, True):
+            add_next_revision(tmp_path, works=works)
+            with built_image(tmp_path, f"FROM {image}\nCOPY 9999_next.py {versions}") as following:
+                next_image = contained.using(program=run_image(following, label))
+                code = next_image("migrate", DATABASE_URL=fresh_database).wait(60)
+            runs.append((code, "only_new" in columns(fresh_database)))
+        done = len(load.answers)
+        wait_until(lambda: len(load.answers) > done + 20)
+    restarted = contained.ready(DATABASE_URL=fresh_database)
+
+    assert runs == [(1, False), (0, True)]
+    assert load.failed() == []
+    assert restarted.ask(*domain.write_request()).status == 201, "a rollback of the image needs none of the schema"
+    evidence(f"migrate of the next image: exit 1, then 0; 0 of {len(load.answers)} requests of the previous one failed")

@@ -11,6 +11,7 @@ import pytest
 
 from tests.factors import domain
 from tests.factors.conftest import Evidence, Start
+from tests.factors.image import containers, docker, inspect
 from tests.factors.queued import states
 from tests.factors.tools import Load, wait_until
 
@@ -128,3 +129,27 @@ def test_a_row_that_is_rolled_back_leaves_no_job(start: Start, fresh_database: s
     assert statuses == [503] * 3
     assert states(fresh_database, domain.TASK) == []
     evidence("3 commits refused by the database: 3 × 503, no row, no job")
+
+
+def test_the_image_needs_nothing_to_write_to(
+    contained: Start, label: str, fresh_database: str, evidence: Evidence
+) -> None:
+    """FACTORS VI.5: a read-only root, no volume, not even /tmp: API and jobs work, and nothing is written."""
+    web = contained.ready(DATABASE_URL=fresh_database)
+    took = time.monotonic() - web.started
+    contained("worker", DATABASE_URL=fresh_database)
+
+    written = web.ask("POST", domain.COLLECTION, domain.new_row(), Idempotency_Key="one")
+    row = domain.path_of(written.json()["id"])
+    paths = (row, f"{domain.COLLECTION}?limit=1", "/livez", "/readyz", "/version", "/docs", "/openapi.json")
+    read = [web.ask("GET", path).status for path in paths]
+    refused = web.ask("POST", domain.COLLECTION, domain.refused_row())
+    wait_until(lambda: domain.effects(fresh_database) == [written.json()["id"]])
+    places = [inspect(name) for name in containers(label)]
+    changed = [docker("diff", name) + docker("exec", name, "ls", "/dev/shm") for name in containers(label)]
+
+    assert (written.status, set(read), refused.status) == (201, {200}, 422)
+    assert [place["HostConfig"]["ReadonlyRootfs"] for place in places] == [True, True]
+    assert [place["Mounts"] for place in places] == [[], []]
+    assert changed == ["", ""]
+    evidence(f"ready {took:.2f} s after `docker run`; {len(read) + 2} requests and a job answered, 0 files written")

@@ -10,6 +10,7 @@ import pytest
 from dev.postgres import free_port
 from tests.factors import domain
 from tests.factors.conftest import Environment, Evidence, Start
+from tests.factors.image import LOCKED_DOWN, docker, inspect
 from tests.factors.queued import wait_until_working
 from tests.factors.tools import HOST, Process, exchange, raw_exchange, wait_until
 
@@ -225,3 +226,17 @@ def test_one_service_is_a_backing_service_of_another_by_its_url_alone(
     assert len(at_the_other) == 2
     assert len(domain.stored_ids(database) - before) == 5
     evidence(f"2 rows fulfilled by the service on port {other.port}, 3 more by the one on {moved.port}")
+
+
+def test_the_image_listens_on_its_port_and_on_nothing_else(image: str, label: str, evidence: Evidence) -> None:
+    """FACTORS VII.1: two containers with one PORT, each in a network of its own: one socket each, and healthy on it."""
+    options = [f"--label={label}", "--network=none", *LOCKED_DOWN, "--health-start-interval=200ms"]
+    settings = ["--env=PORT=5000", "--env=DATABASE_URL=postgresql://nobody@127.0.0.1/none"]
+
+    names = [docker("run", "--detach", *options, *settings, image) for _ in range(2)]
+    wait_until(lambda: all(inspect(name)["State"]["Health"]["Status"] == "healthy" for name in names), 20, "healthy")
+
+    sockets = [docker("exec", name, "cat", "/proc/net/tcp", "/proc/net/tcp6").splitlines() for name in names]
+    listening = [[fields[1] for fields in map(str.split, lines) if fields[3] == "0A"] for lines in sockets]
+    assert listening == [[f"00000000:{5000:04X}"]] * 2
+    evidence("2 containers with PORT=5000: each listens on 0.0.0.0:5000 alone, and its health check finds it there")

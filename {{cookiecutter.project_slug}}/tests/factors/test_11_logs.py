@@ -20,6 +20,7 @@ from tests.conftest import ROOT
 from tests.factors import domain
 from tests.factors.attached import AttachedService
 from tests.factors.conftest import Environment, Evidence, Start
+from tests.factors.image import client, containers
 from tests.factors.queued import enqueue, states
 from tests.factors.tools import APP, HOST, SURROUNDINGS, Load, Process, ask, raw_exchange, run_copy, wait_until
 
@@ -310,3 +311,31 @@ def test_a_reader_that_leaves_or_stops_does_not_stop_the_service(
 
     assert max(seconds) < 0.3
     evidence(f"reader gone, reader asleep: 0 of 2 000 requests failed, exit 0, idle at {max(seconds):.2f} s CPU per s")
+
+
+@pytest.mark.race
+def test_consumers_come_and_go(contained: Start, start: Start, label: str, database: str, evidence: Evidence) -> None:
+    """FACTORS XI.7: two attach to the stream from outside, one reads, one only counts; the service knows of neither."""
+    web = contained.ready(DATABASE_URL=database, DRAIN_SECONDS=0)
+    [name] = containers(label)
+    follow = start.using(program=(*client(), "logs", "--follow"))
+
+    with Load(lambda: [web.port], clients=2, pause=0.02, make=domain.read_request) as load:
+        reader, counter = follow(name), follow(name)
+        reader.wait_for_event("request")
+        wait_until(lambda: len(counter.lines) >= 10)
+        reader.destroy()
+        counted = len(counter.lines)
+        wait_until(lambda: len(counter.lines) >= counted + 10)
+        counter.destroy()
+        done = len(load.answers)
+        wait_until(lambda: len(load.answers) >= done + 20)
+        later = follow(name)
+        later.wait_for_event("request")
+    code = web.terminate()
+
+    assert later.wait() == 0, "the stream ends with the service"
+    assert len(later.lines) == len(web.lines), "who comes late has missed nothing"
+    assert load.failed() == []
+    assert code == 0
+    evidence(f"a reader and a counter came and were killed: 0 of {len(load.answers)} requests failed, all events kept")

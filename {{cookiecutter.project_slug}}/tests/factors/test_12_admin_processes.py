@@ -19,6 +19,7 @@ from app.migrate import current_revision, run_alembic
 from app.settings import Settings
 from tests.factors import domain
 from tests.factors.conftest import Evidence, Start
+from tests.factors.image import COMMIT, containers, docker
 from tests.factors.tools import HOST, Line, Load, Process, run_copy, wait_until
 
 ONE_MORE = """
@@ -47,9 +48,9 @@ def revision_of(database_url: str) -> str:
         return str(row[0]) if row else ""
 
 
-def run_console(start: Start, database_url: str, script: str) -> Process:
+def run_console(start: Start, database_url: str, script: str, **settings: str) -> Process:
     """Pipe a script into `console`, wait for its end."""
-    console = start.using(stdin=subprocess.PIPE)("console", DATABASE_URL=database_url)
+    console = start.using(stdin=subprocess.PIPE)("console", DATABASE_URL=database_url, **settings)
     assert console.popen.stdin is not None
     console.popen.stdin.write(script.encode())
     console.popen.stdin.close()
@@ -71,6 +72,30 @@ def test_one_offs_are_the_same_artefact_with_the_same_settings(start: Start, dat
     assert package == app.__file__
     assert {f"DRAIN_SECONDS={drain_seconds}", f"RELEASE={release}"} <= set(config.output.decode().splitlines())
     evidence("console, config and web: one interpreter, one package, the same settings")
+
+
+def test_one_offs_run_from_the_image_that_serves(
+    contained: Start, label: str, empty_database: str, evidence: Evidence
+) -> None:
+    """FACTORS XII.1: the image has its admin commands inside: the same code, interpreter and settings as web."""
+    settings = {"DATABASE_URL": empty_database, "RELEASE": "r1"}
+    script = "import os, sys, app\nprint(os.readlink('/proc/self/exe'), app.__file__, settings.release, sep='\\n')"
+
+    codes = [contained(command, **settings).wait() for command in ("migrate", "seed")]
+    web = contained.ready(**settings)
+    [served_by] = containers(label)
+    console = run_console(contained, empty_database, script, RELEASE="r1")
+    config = contained("config", **settings)
+    codes += [console.wait(), config.wait()]
+
+    look = "import os, app; print(os.readlink('/proc/1/exe'), app.__file__, sep='\\n')"
+    seen = docker("exec", served_by, "python", "-I", "-c", look).splitlines()
+    assert codes == [0] * 4
+    assert console.output.decode().splitlines() == [*seen, "r1"]
+    assert b"RELEASE=r1" in config.output.splitlines()
+    assert web.ask("GET", "/version").json()["commit"] == COMMIT
+    assert len(domain.stored_ids(empty_database)) > 0
+    evidence("migrate, seed, console, config: exit 0, by the interpreter and the package that serve")
 
 
 def test_migrate_again_is_a_no_op(start: Start, empty_database: str, evidence: Evidence) -> None:
