@@ -36,8 +36,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title=SERVICE, version=service_version(), lifespan=lifespan)
     app.state.settings, app.state.database, app.state.readiness = settings, database, readiness
-    app.include_router(health.router)
-    app.include_router(orders.router)
+    for router in (health.router, orders.router):
+        app.router.routes.extend(router.routes)  # `include_router` would look for each request's route twice
     answer_errors(app)
     app.add_middleware(LimitsMiddleware, settings=settings)
     app.add_middleware(AccessMiddleware, readiness=readiness)  # the last one added is the outermost
