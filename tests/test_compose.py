@@ -85,7 +85,7 @@ def test_the_formation_scales_and_loses_nothing_when_it_is_killed(compose: Compo
 def test_a_second_service_and_consumers_of_the_stream_can_be_added(compose: Compose, port: int, tmp_path: Path) -> None:
     """FACTORS VII.4 and XI.7: attached by its URL alone; a reader and a counter come and are killed meanwhile."""
     (tmp_path / "attached.env").write_text(ATTACHED)
-    attached = partial(compose, CONFIG=str(tmp_path / "attached.env"))
+    attached = partial(compose, CONFIG=str(tmp_path / "attached.env"), PORT=str(port))
 
     def counted() -> int:
         last = attached("logs", "--no-log-prefix", "--tail=1", "counter")
