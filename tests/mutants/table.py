@@ -1,6 +1,6 @@
 """All mutants, and the checks that have none."""
 
-from . import backing_to_processes, codebase_to_config, image, parity_to_admin, ports_to_disposability
+from . import backing_to_processes, codebase_to_config, image, manifests, parity_to_admin, ports_to_disposability
 
 MUTANTS = (
     *codebase_to_config.MUTANTS,
@@ -8,6 +8,7 @@ MUTANTS = (
     *ports_to_disposability.MUTANTS,
     *parity_to_admin.MUTANTS,
     *image.MUTANTS,
+    *manifests.MUTANTS,
 )
 
 # Checks of the suite (factor, name without `test_`) for which there is none, each with the reason.

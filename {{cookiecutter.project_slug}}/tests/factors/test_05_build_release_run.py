@@ -246,3 +246,60 @@ def test_the_previous_image_serves_whatever_becomes_of_a_migration(
     assert load.failed() == []
     assert restarted.ask(*domain.write_request()).status == 201, "a rollback of the image needs none of the schema"
     evidence(f"migrate of the next image: exit 1, then 0; 0 of {len(load.answers)} requests of the previous one failed")
+
+
+def test_a_release_is_a_build_and_a_config_and_migrates_once(evidence: Evidence) -> None:
+    """FACTORS V.6: image, config and release id go together, on whatever platform; migrating is a step of its own."""
+    compose = (ROOT / "compose.yaml").read_text()
+    manifests = {path.stem: path.read_text() for path in (ROOT / "deploy/kubernetes").glob("base/*.yaml")}
+    overlays = [path.read_text() for path in (ROOT / "deploy/kubernetes").glob("overlays/*/kustomization.yaml")]
+    pods = {name: text for name, text in manifests.items() if "containers:" in text}
+
+    assert set(re.findall(r"\$\{(IMAGE|CONFIG|RELEASE):-", compose)) == {"IMAGE", "CONFIG", "RELEASE"}
+    assert bool(pods) == bool(overlays)
+    assert not pods or set(pods) == {"migrate", "web", "worker"}
+    for name, text in pods.items():
+        assert ("kind: Job" in text) == (name == "migrate"), "once for each release, before it"
+        assert "initContainers" not in text, "not once for each replica"
+        assert re.search(r"annotations:\n\s+release: unreleased\n", text), "one annotation, set for a release"
+        assert "metadata.annotations['release']" in text
+        assert "secretRef" in text
+        assert "kind: Secret" not in text, "by reference only"
+    for text in overlays:
+        assert "configMapGenerator" in text, "named by its hash"
+        assert "immutable: true" in text
+    evidence(
+        f"compose: IMAGE, CONFIG, RELEASE; Kubernetes: {len(pods)} pods, {len(overlays)} hashed, immutable configs"
+    )
+
+
+def test_deploys_differ_in_values_only(evidence: Evidence) -> None:
+    """FACTORS I.4 and V.6: one set of manifests, and for each deploy a config whose every name is a setting."""
+    overlays = sorted((ROOT / "deploy/kubernetes").glob("overlays/*"))
+    configs = [*(overlay / "config.env" for overlay in overlays), *sorted((ROOT / "deploy").glob("*.env"))]
+    names = {path: set(re.findall(r"^([A-Z_]+)=", path.read_text(), re.M)) for path in configs}
+
+    assert len({(overlay / "kustomization.yaml").read_text() for overlay in overlays}) <= 1
+    assert {len(list(overlay.iterdir())) for overlay in overlays} <= {2}
+    for path, given in names.items():
+        assert given <= set(known_variables(Settings)), path
+    evidence(
+        f"{len(configs)} configs of deploys, {len(overlays)} of them on Kubernetes: the same manifests, other values"
+    )
+
+
+def test_a_deploy_takes_a_release_and_never_a_checkout(evidence: Evidence) -> None:
+    """FACTORS V.7: build, release and deploy are steps of their own; the last one has a file and no code."""
+    github, gitlab = ROOT / ".github/workflows/deploy.yml", ROOT / ".gitlab-ci.yml"
+    deploys = [path.read_text().partition("\n  deploy:\n")[2] for path in (github,) if path.exists()]
+    deploys += [path.read_text().partition("\ndeploy:\n")[2] for path in (gitlab,) if path.exists()]
+    builds = [*ROOT.glob(".github/workflows/pipeline.yml"), *ROOT.glob(".gitlab-ci.yml")]
+
+    for text in deploys:
+        assert "release.yaml" in text
+        assert "actions/checkout" not in text
+        assert "GIT_STRATEGY: none" in text or "actions/download-artifact" in text
+        assert not re.search(r"docker build|buildx|make ", text), "nothing is built or put together here"
+    for path in builds:
+        assert re.search(r'--build-arg COMMIT="\$\w+_SHA" --tag "[^"]+_SHA"', path.read_text()), "one image per commit"
+    evidence(f"{len(builds)} pipeline(s) build one image per commit; {len(deploys)} deploy(s) take release.yaml alone")

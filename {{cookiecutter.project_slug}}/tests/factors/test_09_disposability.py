@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import signal
 import socket
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from app.settings import Settings
+from tests.conftest import ROOT
 from tests.factors import domain
 from tests.factors.attached import AttachedService, Call
 from tests.factors.conftest import Environment, Evidence, Start, line_to
@@ -23,6 +26,8 @@ from tests.factors.queued import (
     wait_until_working,
 )
 from tests.factors.tools import HOST, Balancer, Line, Load, Process, SlowRequest, wait_until
+
+PROBE = r"path: /readyz.*\n\s+periodSeconds: (\d+)\n\s+failureThreshold: (\d+)"
 
 PROCESSES = pytest.mark.parametrize("processes", [1, 2], ids=["one process", "two processes"])
 
@@ -519,3 +524,25 @@ def test_a_job_that_kills_its_worker_is_parked_and_harms_no_other(
     assert sorted(domain.effects(fresh_database)) == sorted(set(rows) - {rows[2]})
     assert len(workers) == 3 + 1
     evidence(f"parked with its 5th dead worker, {seconds:.0f} s; the 5 jobs beside it: done")
+
+
+def test_every_platform_waits_longer_than_a_stop_takes(evidence: Evidence) -> None:
+    """FACTORS IX.9: who kills after a while must not do so before DRAIN_SECONDS and SHUTDOWN_SECONDS are over."""
+    defaults = {name: float(Settings.model_fields[name].default) for name in ("drain_seconds", "shutdown_seconds")}
+    takes = [sum(defaults.values())]
+    for config in (ROOT / "deploy").rglob("*.env"):
+        given = dict(re.findall(r"^(DRAIN_SECONDS|SHUTDOWN_SECONDS)=([\d.]+)", config.read_text(), re.M))
+        takes.append(sum(float(given.get(name.upper(), default)) for name, default in defaults.items()))
+    grace = {
+        ROOT / "compose.yaml": r"stop_grace_period: (\d+)s",
+        **dict.fromkeys((ROOT / "deploy/systemd").glob("*@.service"), r"TimeoutStopSec=(\d+)"),
+        **dict.fromkeys((ROOT / "deploy/kubernetes/base").glob("*.yaml"), r"terminationGracePeriodSeconds: (\d+)"),
+    }
+    waits = {path.name: float(found[1]) for path, rule in grace.items() if (found := re.search(rule, path.read_text()))}
+    probe = [path.read_text() for path in (ROOT / "deploy/kubernetes/base").glob("web.yaml")]
+    unready = [float(a) * float(b) for text in probe for a, b in re.findall(PROBE, text)]
+
+    assert {"compose.yaml", "process@.service"} <= set(waits)
+    assert min(waits.values()) > max(takes)
+    assert all(seconds < 10 for seconds in unready), "DRAIN_SECONDS on Kubernetes"
+    evidence(f"a stop takes {max(takes):g} s at most; {', '.join(f'{name} {s:g} s' for name, s in waits.items())}")

@@ -96,3 +96,30 @@ def test_where_the_machine_stands_makes_no_difference(
     assert abs((datetime.fromisoformat(logged) - created).total_seconds()) < 5
     assert again["item"] == body["item"]
     evidence(f"{place}: UTC and UTF-8 all the same")
+
+
+# What the machine of a developer has otherwise than a cluster, and why it may.
+DIFFERENCES = {
+    "database": "a cluster has its own, by DATABASE_URL",
+    "fulfilment": "a second service to try factor VII with",
+    "reader": "consumers of the stream, which a cluster has of its own",
+    "counter": "likewise",
+}
+
+
+def test_the_formation_of_one_machine_is_that_of_production(evidence: Evidence) -> None:
+    """FACTORS X.4: the same image and commands; what differs is on a list."""
+    compose = (ROOT / "compose.yaml").read_text().partition("\nservices:")[2].partition("\nvolumes:")[0]
+    services = dict(re.findall(r"^  ([a-z-]+):(?: &\w+)?\n((?:    .*\n|\n)+)", compose, re.M))
+    ours = {name: text for name, text in services.items() if "<<: *service" in text}
+    base = (ROOT / "deploy/kubernetes/base").glob("*.yaml")
+    deployed = {command for path in base for command in re.findall(r'args: \["(\w+)"\]', path.read_text())}
+
+    commands = {name: found[1] for name, text in ours.items() if (found := re.search(r"command: \[(\w+)\]", text))}
+    assert {commands.pop(name) for name in ("migrate", "web", "worker")} == {"migrate", "web", "worker"}
+    assert set(commands.values()) <= {"migrate", "web", "worker"}
+    assert deployed in (set(), {"migrate", "web", "worker"})
+    assert [name for name, text in ours.items() if "image:" in text or "build:" in text] == [], "one image for all"
+    others = set(services) - {"migrate", "web", "worker"}
+    assert {name.partition("-")[0] for name in others} <= set(DIFFERENCES), "a new difference belongs on the list"
+    evidence(f"migrate, web, worker from one image; {len(others)} services more here, each with its reason")
