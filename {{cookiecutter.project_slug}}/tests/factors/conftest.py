@@ -28,6 +28,7 @@ class Start:
     started: list[Process]
     cwd: Path
     program: tuple[str, ...] = APP
+    patience: float = 15  # seconds until it is ready
     stdin: int = subprocess.DEVNULL
 
     def __call__(self, command: str, *arguments: str, **settings: str | float | Path) -> Process:
@@ -40,7 +41,7 @@ class Start:
 
     def ready(self, command: str = "web", **settings: str | float | Path) -> Process:
         process = self(command, **settings)
-        process.wait_until_ready()
+        process.wait_until_ready(self.patience)
         return process
 
     def _program(self, settings: Iterable[str]) -> tuple[str, ...]:
@@ -94,7 +95,7 @@ def label(image: str) -> Iterator[str]:
 @pytest.fixture
 def contained(start: Start, image: str, label: str) -> StartContainer:
     """Starts the image instead of what is installed here; everything else is the same."""
-    return StartContainer(start.started, start.cwd, run_image(image, label))
+    return StartContainer(start.started, start.cwd, run_image(image, label), patience=30)
 
 
 def line_to(database_url: str) -> Line:

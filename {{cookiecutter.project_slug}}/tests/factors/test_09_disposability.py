@@ -69,7 +69,7 @@ def test_it_is_ready_within_three_seconds(start: Start, database: str, evidence:
 def stop_behind_a_balancer(leaving: Process, staying: Process, unready_within: float, evidence: Evidence) -> None:
     """Stop one of two that serve 20 keep-alive clients and hold a request in flight; nobody may notice."""
     for web in (leaving, staying):
-        web.wait_until_ready()
+        web.wait_until_ready(30)
 
     with Balancer(leaving.port, staying.port) as balancer:
         wait_until(lambda: len(balancer.ready()) == 2)
