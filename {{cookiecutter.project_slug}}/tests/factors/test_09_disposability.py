@@ -51,19 +51,18 @@ def hears_sigterm(pid: int) -> bool:
 
 def test_it_is_ready_within_three_seconds(start: Start, database: str, evidence: Evidence) -> None:
     """FACTORS IX.1: scaling out and replacing are as fast as a start."""
-    took = []
+    took, help_took = [], []
     for _ in range(3):
         web = start("web", DATABASE_URL=database, DRAIN_SECONDS=0)
         took.append(web.wait_until_ready(10))
         web.terminate()
-
-    usage = start("--help")
-    assert usage.wait() == 0
-    help_took = usage.lines[-1][0] - usage.started
+        usage = start("--help")
+        assert usage.wait() == 0
+        help_took.append(usage.lines[-1][0] - usage.started)
 
     assert min(took) <= 3  # the best: a busy machine is not the service's fault
-    assert help_took <= 1
-    evidence(f"ready after {min(took):.2f} s (best of 3), --help after {help_took:.2f} s")
+    assert min(help_took) <= 1
+    evidence(f"ready after {min(took):.2f} s, --help after {min(help_took):.2f} s (best of 3)")
 
 
 def stop_behind_a_balancer(leaving: Process, staying: Process, unready_within: float, evidence: Evidence) -> None:
