@@ -67,6 +67,12 @@ MUTANTS = (
         (DOCKERFILE, ENTRYPOINT, 'ENTRYPOINT ["sh", "-c", "python -I -m app \\"$@\\"; exit $?", "app"]'),
     ),
     mutant(
+        "a shell as PID 1 of every replica",
+        9,
+        "a_rolling_replacement_of_the_image_fails_no_request",
+        (DOCKERFILE, ENTRYPOINT, 'ENTRYPOINT ["sh", "-c", "python -I -m app \\"$@\\"; exit $?", "app"]'),
+    ),
+    mutant(
         "events go into a file",
         11,
         "consumers_come_and_go",

@@ -122,12 +122,8 @@ def test_a_stop_of_the_image_fails_no_request(
     stop_behind_a_balancer(leaving, staying, 1.0, evidence)  # docker passes the signal on
 
 
-@PROCESSES
-@pytest.mark.race
-def test_a_rolling_replacement_fails_no_request(
-    processes: int, start: Start, database: str, evidence: Evidence
-) -> None:
-    """FACTORS IX.3: both replicas are replaced, one after the other, under load from clients that never retry."""
+def replace_both(start: Start, database: str, processes: int, evidence: Evidence) -> None:
+    """Replace two replicas, one after the other, under load from clients that never retry; nobody may notice."""
     old = [start("web", DATABASE_URL=database, DRAIN_SECONDS=2, WEB_CONCURRENCY=processes) for _ in range(2)]
     for web in old:
         web.wait_until_ready()
@@ -148,6 +144,24 @@ def test_a_rolling_replacement_fails_no_request(
     assert codes == [0, 0]
     assert acknowledged <= domain.stored_ids(database)
     evidence(f"2 of 2 replicas replaced: 0 of {len(load.answers)} requests failed, exits 0 and 0")
+
+
+@PROCESSES
+@pytest.mark.race
+def test_a_rolling_replacement_fails_no_request(
+    processes: int, start: Start, database: str, evidence: Evidence
+) -> None:
+    """FACTORS IX.3: one replica after the other, with one process and with two."""
+    replace_both(start, database, processes, evidence)
+
+
+@PROCESSES
+@pytest.mark.race
+def test_a_rolling_replacement_of_the_image_fails_no_request(
+    processes: int, contained: Start, database: str, evidence: Evidence
+) -> None:
+    """FACTORS IX.3: the same with each replica as PID 1 of a container."""
+    replace_both(contained, database, processes, evidence)
 
 
 @pytest.mark.race
