@@ -120,7 +120,8 @@ def test_forwarded_headers_are_believed_from_trusted_proxies_only(
 
     for web in (trusting, wary):
         web.wait_until_ready()
-        web.ask("GET", domain.COLLECTION, X_Forwarded_For="203.0.113.7")
+        answer = web.ask("GET", domain.COLLECTION, X_Forwarded_For="203.0.113.7")
+        assert answer.status == 200, answer
         web.wait_for_event("request")
 
     assert [web.events("request")[-1]["client"] for web in (trusting, wary)] == ["203.0.113.7", HOST]
