@@ -28,7 +28,7 @@ class Start:
     started: list[Process]
     cwd: Path
     program: tuple[str, ...] = APP
-    patience: float = 15  # seconds until it is ready
+    patience: float = 30  # seconds until it is ready, on a machine that is busy with other proofs
     stdin: int = subprocess.DEVNULL
 
     def __call__(self, command: str, *arguments: str, **settings: str | float | Path) -> Process:
@@ -95,7 +95,7 @@ def label(image: str) -> Iterator[str]:
 @pytest.fixture
 def contained(start: Start, image: str, label: str) -> StartContainer:
     """Starts the image instead of what is installed here; everything else is the same."""
-    return StartContainer(start.started, start.cwd, run_image(image, label), patience=30)
+    return StartContainer(start.started, start.cwd, run_image(image, label), patience=60)
 
 
 def line_to(database_url: str) -> Line:

@@ -126,7 +126,7 @@ def replace_both(start: Start, database: str, processes: int, evidence: Evidence
     """Replace two replicas, one after the other, under load from clients that never retry; nobody may notice."""
     old = [start("web", DATABASE_URL=database, DRAIN_SECONDS=2, WEB_CONCURRENCY=processes) for _ in range(2)]
     for web in old:
-        web.wait_until_ready()
+        web.wait_until_ready(start.patience)
 
     with Balancer(*(web.port for web in old)) as balancer:
         wait_until(lambda: len(balancer.ready()) == 2)
