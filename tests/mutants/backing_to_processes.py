@@ -7,11 +7,11 @@ CONNECTIONS, WEB, ROUTES, STORE = (
 )  # fmt: skip
 STARTED = '        log.info("web started", '
 WRITE = (
-    "    async with database.transaction() as connection:\n"
+    "    async with database_of(request).transaction() as connection:\n"
     "        order, _is_new = await insert_order(connection, new, idempotency_key)\n"
     "    return PlacedOrder.model_validate(order)\n"
 )
-SIGNATURE = "async def place_order(new: NewOrder, database: AttachedDatabase, idempotency_key: IdempotencyKey = None)"
+SIGNATURE = "async def place_order(new: NewOrder, request: Request, idempotency_key: IdempotencyKey = None)"
 WITH_TASKS = SIGNATURE.replace("(new: NewOrder,", "(new: NewOrder, tasks: BackgroundTasks,")
 ENQUEUE = "        await enqueue(connection, QUEUE, FULFIL_ORDER, order_id=str(placed.id))\n"
 IMPORT_TASKS = (
@@ -241,7 +241,7 @@ MUTANTS = (
             "    async def commit_later() -> None:\n"
             "        await asyncio.sleep(0.1)\n"
             "        await transaction.__aexit__(None, None, None)\n\n"
-            "    transaction = database.transaction()\n"
+            "    transaction = database_of(request).transaction()\n"
             "    connection = await transaction.__aenter__()\n"
             "    order, _is_new = await insert_order(connection, new, idempotency_key)\n"
             "    tasks.add_task(commit_later)\n"
@@ -257,7 +257,7 @@ MUTANTS = (
         (
             ROUTES,
             WRITE,
-            "    transaction = database.transaction()\n"
+            "    transaction = database_of(request).transaction()\n"
             "    connection = await transaction.__aenter__()\n"
             "    order, _is_new = await insert_order(connection, new, idempotency_key)\n"
             "    tasks.add_task(transaction.__aexit__, None, None, None)\n"
@@ -296,7 +296,7 @@ MUTANTS = (
                 "    return",
                 "    from app.orders.jobs import _mark_fulfilled\n\n"
                 "    tasks.add_task(asyncio.sleep, 1)\n"
-                "    tasks.add_task(_mark_fulfilled, database, order.id)\n    return",
+                "    tasks.add_task(_mark_fulfilled, database_of(request), order.id)\n    return",
             ),
         ),
     ),
@@ -311,7 +311,7 @@ MUTANTS = (
             WRITE.replace(
                 "    return",
                 "        from app.jobs import enqueue\n\n"
-                "        async with database.reading() as queue:\n"
+                "        async with database_of(request).reading() as queue:\n"
                 '            await enqueue(queue, "orders", "fulfil_order", order_id=str(order.id))\n    return',
             ),
         ),

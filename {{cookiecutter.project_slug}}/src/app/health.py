@@ -1,9 +1,8 @@
 """What a platform asks: is the process alive, may it get requests, which release is it (factor IX)."""
 
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from app.database import Database
@@ -50,12 +49,6 @@ class Version(BaseModel):
     release: str
 
 
-async def readiness_of(request: Request) -> Readiness:  # async, or FastAPI would call it in a thread
-    """The readiness of the process that answers."""
-    readiness: Readiness = request.app.state.readiness
-    return readiness
-
-
 @router.get("/livez")
 async def livez() -> Status:
     """Whether the process works; it asks nobody else, since a restart does not heal another's outage."""
@@ -63,8 +56,9 @@ async def livez() -> Status:
 
 
 @router.get("/readyz", responses=documented(503))
-async def readyz(request: Request, readiness: Annotated[Readiness, Depends(readiness_of)]) -> Response:
+async def readyz(request: Request) -> Response:
     """Whether requests may come here: not while draining, nor without its database, nor on too old a schema."""
+    readiness: Readiness = request.app.state.readiness
     reasons = await readiness.reasons_against()
     if reasons:
         detail = "Not ready: " + " ".join(reasons)

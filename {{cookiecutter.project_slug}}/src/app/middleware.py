@@ -78,7 +78,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            headers["X-Request-ID"] = self._request_id
+            headers.append("X-Request-ID", self._request_id)
             if self._readiness.is_draining:
                 headers["Connection"] = "close"  # sends keep-alive clients to another process before this one goes
         else:
