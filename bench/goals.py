@@ -50,6 +50,11 @@ def goals(results: dict[str, Any]) -> Iterator[Goal]:
         few, many = seen
         for what in ("enqueue_ms", "claim_ms"):
             yield Goal(f"{what[:-3]}: {many} waiting / {few}", seen[many][what] / seen[few][what], 1.25)
+    if seen := results.get("jobs"):
+        ratio = seen["rendered"]["jobs_per_second"] / seen["bare"]["jobs_per_second"]
+        yield Goal("jobs that do nothing/s, rendered / procrastinate's own worker", ratio, 0.8, True)
+        yield Goal("a job starts after its commit, p50, ms", seen["orders"]["started_p50_ms"], 10.0)
+        yield Goal("an idle worker, % of a CPU", seen["orders"]["idle_cpu_percent"], 1.0)
     if seen := results.get("overload"):
         yield Goal("overload: p99 of the accepted, s", (seen["accepted_p99_ms"] or 0.0) / 1000, 15.0)
         yield Goal("overload: slowest /livez, ms", seen["livez_max_ms"], 200.0)

@@ -79,10 +79,14 @@ def _markdown(results: dict[str, Any]) -> Iterator[str]:
         for kind in ("raw", "bare", "rendered"):
             yield f"| {kind} | {seen[kind]['start']['seconds']:.2f} s | {seen[kind]['memory']['mb']:.0f} MB |"
     if seen := results.get("jobs"):
+        yield "\n| worker, jobs that do nothing | jobs/s | CPU s per 1 000 |\n|---|---:|---:|"
+        for kind, name in (("bare", "procrastinate's own"), ("rendered", "rendered")):
+            yield f"| {name} | {seen[kind]['jobs_per_second']:.0f} | {seen[kind]['cpu_seconds_per_1000']:.2f} |"
+        orders = seen["orders"]
         yield (
-            f"\nOne worker: {seen['jobs_per_second']:.0f} jobs/s, {seen['cpu_seconds_per_1000']:.2f} CPU s per 1 000; "
-            f"an order is fulfilled {seen['fulfilled_p50_ms']:.0f} ms after it was placed "
-            f"(p99 {seen['fulfilled_p99_ms']:.0f} ms)."
+            f"\nAn order's job starts {orders['started_p50_ms']:.1f} ms after its commit; the order is fulfilled "
+            f"{orders['fulfilled_p50_ms']:.0f} ms after it was placed (p99 {orders['fulfilled_p99_ms']:.0f} ms). "
+            f"An idle worker takes {orders['idle_cpu_percent']:.1f} % of a CPU."
         )
     if seen := results.get("overload"):
         yield (
