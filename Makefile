@@ -8,7 +8,7 @@ MINUTES ?= 60
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint rounds mutants docs bench screenshots clean
+.PHONY: help install demo test lint rounds mutants matrix docs bench screenshots clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -39,6 +39,9 @@ rounds: install ## whatever involves a signal, an outage or a race, ten times
 
 mutants: install ## each proof must fail on a service that violates its factor
 	@python -m tests.mutants
+
+matrix: install ## each mutant with all proofs of its factor: the others stay green, or are named
+	@python -m tests.mutants --matrix
 
 docs: install ## put the code's excerpts into the pages about the factors
 	@python -m scripts.excerpts

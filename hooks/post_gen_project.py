@@ -14,6 +14,7 @@ ANSWERS: dict[str, str] = json.loads(r"""{{ cookiecutter | tojson }}""")
 KEPT_FOR = {
     ".github": ("ci", "github"),
     ".gitlab-ci.yml": ("ci", "gitlab"),
+    "renovate.json": ("ci", "gitlab"),
     ".github/workflows/deploy.yml": ("kubernetes", "yes"),
     "deploy/kubernetes": ("kubernetes", "yes"),
     "licenses/MIT": ("license", "MIT"),

@@ -21,6 +21,7 @@ EVERY_COMBINATION = [dict(zip(CHOICES, values, strict=True)) for values in itert
 SOME_ANSWERS_ONLY = {
     ".github": {"ci": "github"},
     ".gitlab-ci.yml": {"ci": "gitlab"},
+    "renovate.json": {"ci": "gitlab"},
     ".github/workflows/deploy.yml": {"ci": "github", "kubernetes": "yes"},
     "deploy/kubernetes": {"kubernetes": "yes"},
 }

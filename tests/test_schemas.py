@@ -50,6 +50,13 @@ def test_gitlab_understands_its_pipeline(bake: Bake) -> None:
     passes("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform=gitlab-ci", pipeline)
 
 
+def test_renovate_understands_its_configuration(bake: Bake) -> None:
+    passes(
+        "check-jsonschema", "--builtin-schema", "vendor.renovate",
+        bake("--accept-hooks", "no", ci="gitlab").folder / "renovate.json",
+    )  # fmt: skip
+
+
 def test_the_templates_own_workflow_fits_its_schema() -> None:
     passes("check-jsonschema", "--builtin-schema", "vendor.github-workflows", TEMPLATE / ".github/workflows/ci.yml")
 
