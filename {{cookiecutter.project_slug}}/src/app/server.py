@@ -25,7 +25,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from app.deadline import end_by_deadline
 from app.health import Readiness
-from app.listener import bound_socket
+from app.listener import Acceptor, bound_socket
 from app.logs import configure_logs
 from app.settings import Settings
 from app.supervisor import Supervisor, spawn
@@ -58,7 +58,7 @@ def _run_until_stopped(settings: Settings, listener: socket.socket) -> int:
         log_config=None,
         access_log=False,
         loop="uvloop",
-        http="httptools",
+        http=Acceptor(listener, settings.request_concurrency),  # type: ignore[arg-type]  # it makes what a class makes
         ws="none",
         lifespan="on",
         server_header=False,

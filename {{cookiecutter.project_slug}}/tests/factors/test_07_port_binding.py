@@ -176,14 +176,19 @@ def test_more_requests_than_fit_get_503_and_probes_their_answer(
     for connection in held:
         connection.sendall(f"POST {domain.COLLECTION} HTTP/1.1\r\n{body_is_late}".encode())
     refused = [web.ask(*domain.read_request()) for _ in range(3)]
+    herd = [socket.create_connection((HOST, web.port), timeout=10) for _ in range(200)]
+    for connection in herd:
+        connection.sendall(f"GET {domain.COLLECTION} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     probes = [web.ask("GET", path).status for path in ("/livez", "/readyz", "/version")]
-    for connection in held:
+    answers = [connection.recv(65536)[:12] for connection in herd]
+    for connection in held + herd:
         connection.close()
 
     assert {answer.status for answer in refused} == {503}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+    assert answers == [b"HTTP/1.1 503"] * 200
     assert probes == [200, 200, 200]
-    evidence("5 requests held, limit 5: the sixth gets 503 with Retry-After, probes 200")
+    evidence("5 requests held, limit 5: the sixth gets 503 with Retry-After, and so do 200 at once; probes 200")
 
 
 def test_another_address_is_another_hosts_matter(start: Start, database: str, evidence: Evidence) -> None:

@@ -161,7 +161,8 @@ def test_an_event_can_be_read_at_once_and_a_kill_loses_none(start: Start, databa
     seen = {event["request_id"] for event in web.events("request")}
     assert statistics.median(delays) <= 0.1
     assert {f"kill-{number}" for number in range(200)} <= seen
-    evidence(f"readable {max(0.0, statistics.median(delays)) * 1000:.0f} ms after the answer; kill −9: 0 of 200 events lost")
+    delay = max(0.0, statistics.median(delays))  # the event may well be read before the answer is
+    evidence(f"readable {delay * 1000:.0f} ms after the answer; kill −9: 0 of 200 events lost")
 
 
 def test_a_request_is_one_event(start: Start, database: str, evidence: Evidence) -> None:
