@@ -11,6 +11,7 @@ import pytest
 from .conftest import TEMPLATE, TOOLS, Bake, Render, environment
 
 UPDATED = "{{cookiecutter.project_slug}}/Procfile"
+GITLAB = (".gitlab-ci.yml", "renovate.json")
 
 
 def git(*arguments: str, cwd: Path) -> str:
@@ -54,7 +55,7 @@ def test_a_render_holds_what_git_tracks_and_a_licence(bake: Bake, inside_git: Pa
     tracked = git("ls-files", "-z", cwd=TEMPLATE).split("\0")
     prefix = "{{cookiecutter.project_slug}}/"
     expected = {name.removeprefix(prefix) for name in tracked if name.startswith(prefix)}
-    of_other_answers = {name for name in expected if name.startswith("licenses/") or name == ".gitlab-ci.yml"}
+    of_other_answers = {name for name in expected if name.startswith("licenses/") or name in GITLAB}
 
     assert bake().files() == expected - of_other_answers | {"LICENSE"}
 
