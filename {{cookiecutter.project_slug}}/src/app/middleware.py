@@ -5,8 +5,8 @@ as the application itself.
 """
 
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Callable
 from functools import partial
 
@@ -35,7 +35,7 @@ class AccessMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _client_request_id(scope) or uuid.uuid4().hex
+        request_id = _client_request_id(scope) or secrets.token_hex(16)
         clear_contextvars()
         bind_contextvars(request_id=request_id)
         # GET's answer serves HEAD as well (RFC 9110, 9.3.2); the server leaves the body out
