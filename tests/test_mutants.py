@@ -3,6 +3,7 @@
 import re
 
 from .conftest import TEMPLATE
+from .mutants import page
 from .mutants.table import MUTANTS, WITHOUT
 from .test_template import SERVICE
 
@@ -19,6 +20,10 @@ def test_mutants_have_names_of_their_own() -> None:
     names = [mutant.name for mutant in MUTANTS]
 
     assert sorted(names) == sorted(set(names))
+
+
+def test_the_page_tells_of_every_mutant() -> None:
+    assert sorted(page.names()) == sorted(mutant.name for mutant in MUTANTS)
 
 
 def test_every_check_has_a_mutant_or_a_reason_to_have_none() -> None:

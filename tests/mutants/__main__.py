@@ -1,7 +1,7 @@
 """`make mutants`: each proof must fail on a service that violates its factor.
 
 python -m tests.mutants                 every mutant, with the check that is named for it
-python -m tests.mutants --matrix        every mutant, with the whole module of its factor
+python -m tests.mutants --matrix        every mutant, with the whole module of its factor; writes docs/mutants.md
 python -m tests.mutants log "port 0"    those whose name or check has one of these texts
 """
 
@@ -9,6 +9,7 @@ import argparse
 import sys
 import time
 
+from . import page
 from .runner import Result, run_mutants
 from .table import MUTANTS
 
@@ -36,6 +37,8 @@ def main() -> int:
         )
     survivors = [result for result in results if result.why]
     print(f"{len(results) - len(survivors)} of {len(results)} mutants killed in {time.monotonic() - started:.0f} s")
+    if options.matrix:
+        page.write_rows(results)
     for result in survivors:
         print(f"SURVIVOR  {result.mutant.name} → {result.mutant.check}: {result.why}")
     return 1 if survivors or not results else 0
