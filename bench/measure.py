@@ -79,7 +79,15 @@ def main() -> None:
             results[name] = SECTIONS[name](server, plan, Path(folder))
     report.print_report(results)
     if not options.no_docs:
-        report.write_docs(results, DOCS)
+        report.write_docs(with_earlier(results), DOCS)
+
+
+def with_earlier(results: dict[str, Any]) -> dict[str, Any]:
+    """These results, and of the docs' the sections that were not measured now, if they are this machine's."""
+    earlier: dict[str, Any] = json.loads((DOCS / "benchmarks.json").read_text())
+    if any(earlier["machine"][what] != results["machine"][what] for what in ("cpu", "cores", "system", "python")):
+        return results
+    return earlier | results
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.errors import PortUnavailable
 
-BURST = 32  # connections
+BURST = 64  # connections
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
