@@ -15,7 +15,7 @@ from pathlib import Path
 from ..conftest import TEMPLATE, TOOLS, environment
 from .mutant import Mutant, OldTextNotFound
 
-LIMIT_SECONDS = 300  # for one check; one that never ends has not failed
+CHECK_SECONDS, MODULE_SECONDS = 300, 1200  # limits; a check that never ends has not failed
 FAILED = 1  # pytest's exit code for tests that ran and failed; anything else is a fault of the mutant
 POSTGRES = """
 import sys
@@ -90,21 +90,22 @@ def _postgres(service: Path) -> Iterator[str]:
 def _run_one(mutant: Mutant, service: Path, url: str, whole_module: bool) -> Result:
     started = time.monotonic()
     module = mutant.module(service)
+    selection, limit_seconds = (
+        ([module], MODULE_SECONDS) if whole_module else ([f"{module}::{mutant.check}", "-x"], CHECK_SECONDS)
+    )
     try:
         with mutant.applied(service):
-            status, failed = _failed_checks(
-                service, url, [module] if whole_module else [f"{module}::{mutant.check}", "-x"]
-            )
+            status, failed = _failed_checks(service, url, selection, limit_seconds)
     except OldTextNotFound as error:
         return Result(mutant, f"does not fit the code any more: {error}", 0.0)
     except subprocess.TimeoutExpired:
-        return Result(mutant, f"no result within {LIMIT_SECONDS} s", time.monotonic() - started)
+        return Result(mutant, f"no result within {limit_seconds} s", time.monotonic() - started)
     also = tuple(sorted(failed - {mutant.check}))
     why = "" if mutant.check in failed else "survived" if status == 0 else f"pytest's exit code was {status}"
     return Result(mutant, why, time.monotonic() - started, also)
 
 
-def _failed_checks(service: Path, url: str, selection: list[str]) -> tuple[int, set[str]]:
+def _failed_checks(service: Path, url: str, selection: list[str], limit_seconds: int) -> tuple[int, set[str]]:
     """pytest's exit code and the names of the tests that failed, without their parameters."""
     pytest = ["-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider"]
     command: list[str | Path] = [service / ".venv/bin/python", *pytest, *selection]
@@ -114,7 +115,7 @@ def _failed_checks(service: Path, url: str, selection: list[str]) -> tuple[int, 
         env=environment(TEST_DATABASE_URL=url),
         capture_output=True,
         text=True,
-        timeout=LIMIT_SECONDS,
+        timeout=limit_seconds,
     )
     names = re.findall(r"^FAILED \S+::(\w+)", done.stdout, re.M)
     return done.returncode, set(names) if done.returncode == FAILED else set()

@@ -25,9 +25,9 @@ RECOVERY_SECONDS = 5.0
 
 
 def end_sessions(database_url: str) -> int:
-    """Kill every session of a database but our own; return how many there were."""
+    """Kill every session of a database but our own, wait until they are gone, and return how many there were."""
     with psycopg.connect(database_url) as connection:
-        statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        statement = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database()"
         return connection.execute(f"{statement} AND pid <> pg_backend_pid()").rowcount
 
 

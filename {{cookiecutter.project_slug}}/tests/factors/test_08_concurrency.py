@@ -60,6 +60,7 @@ def test_each_process_type_works_without_the_other(start: Start, fresh_database:
     evidence("20 accepted without a worker, all 20 worked off without web")
 
 
+@pytest.mark.long
 def test_four_workers_take_a_fraction_of_the_time_of_one(tmp_path: Path, evidence: Evidence) -> None:
     """FACTORS VIII.3: the demo, as a reader runs it: 40 jobs of 0.5 s, then a kill −9; each effect once."""
     demo = subprocess.run(

@@ -339,6 +339,7 @@ KILLS = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.race
 def test_jobs_of_a_killed_worker_run_again_wherever_it_was_killed(
     start: Start, fresh_database: str, attached: AttachedService, evidence: Evidence
@@ -510,6 +511,7 @@ def test_a_job_that_takes_long_to_stop_is_left_alone_by_other_workers(
     evidence(f"a job that ends {seconds:.0f} s after the SIGTERM: not taken over, while a dead worker's is")
 
 
+@pytest.mark.long
 def test_a_job_that_kills_its_worker_is_parked_and_harms_no_other(
     start: Start, fresh_database: str, attached: AttachedService, evidence: Evidence
 ) -> None:

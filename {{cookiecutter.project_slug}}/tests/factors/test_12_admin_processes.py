@@ -143,6 +143,7 @@ def test_a_migration_waits_for_a_database_that_comes_late(
     evidence(f"{attempts} connections in vain, then the database: exit 0")
 
 
+@pytest.mark.long
 @pytest.mark.race
 def test_a_migration_that_cannot_work_ends_by_itself(
     start: Start, fresh_database: str, tmp_path: Path, line: Line, evidence: Evidence
