@@ -35,10 +35,10 @@ def main() -> int:
             f"{place}  {result.mutant.factor:2}  {say:8}  {result.mutant.name} → {result.mutant.check}{also}",
             flush=True,
         )
+        if options.matrix:
+            page.write_rows([result])  # at once: a run takes most of an hour
     survivors = [result for result in results if result.why]
     print(f"{len(results) - len(survivors)} of {len(results)} mutants killed in {time.monotonic() - started:.0f} s")
-    if options.matrix:
-        page.write_rows(results)
     for result in survivors:
         print(f"SURVIVOR  {result.mutant.name} → {result.mutant.check}: {result.why}")
     return 1 if survivors or not results else 0

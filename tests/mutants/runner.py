@@ -95,19 +95,24 @@ def _run_one(mutant: Mutant, service: Path, url: str, whole_module: bool) -> Res
     )
     try:
         with mutant.applied(service):
-            status, failed = _failed_checks(service, url, selection, limit_seconds)
+            status, failed, skipped = _outcome(service, url, selection, limit_seconds)
     except OldTextNotFound as error:
         return Result(mutant, f"does not fit the code any more: {error}", 0.0)
     except subprocess.TimeoutExpired:
         return Result(mutant, f"no result within {limit_seconds} s", time.monotonic() - started)
     also = tuple(sorted(failed - {mutant.check}))
-    why = "" if mutant.check in failed else "survived" if status == 0 else f"pytest's exit code was {status}"
+    if mutant.check in failed:
+        why = ""
+    elif mutant.check in skipped:
+        why = "skipped: no container engine"
+    else:
+        why = "survived" if status in {0, FAILED} else f"pytest's exit code was {status}"
     return Result(mutant, why, time.monotonic() - started, also)
 
 
-def _failed_checks(service: Path, url: str, selection: list[str], limit_seconds: int) -> tuple[int, set[str]]:
-    """pytest's exit code and the names of the tests that failed, without their parameters."""
-    pytest = ["-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider"]
+def _outcome(service: Path, url: str, selection: list[str], limit_seconds: int) -> tuple[int, set[str], set[str]]:
+    """pytest's exit code and the names of the tests that failed and were skipped, without their parameters."""
+    pytest = ["-m", "pytest", "-v", "--tb=no", "-p", "no:cacheprovider"]
     command: list[str | Path] = [service / ".venv/bin/python", *pytest, *selection]
     done = subprocess.run(
         command,
@@ -117,5 +122,7 @@ def _failed_checks(service: Path, url: str, selection: list[str], limit_seconds:
         text=True,
         timeout=limit_seconds,
     )
-    names = re.findall(r"^FAILED \S+::(\w+)", done.stdout, re.M)
-    return done.returncode, set(names) if done.returncode == FAILED else set()
+    failed, skipped = (
+        set(re.findall(rf"^\S+::(\w+)(?:\[.*\])? {outcome}\b", done.stdout, re.M)) for outcome in ("FAILED", "SKIPPED")
+    )
+    return done.returncode, failed if done.returncode == FAILED else set(), skipped
