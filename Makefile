@@ -41,7 +41,7 @@ mutants: install ## each proof must fail on a service that violates its factor
 	@python -m tests.mutants
 
 matrix: install ## each mutant with all proofs of its factor: the others stay green, or are named
-	@python -m tests.mutants --matrix
+	@python -m tests.mutants --against module
 
 docs: install ## put the code's excerpts into the pages about the factors
 	@python -m scripts.excerpts

@@ -204,7 +204,7 @@ MUTANTS = (
         ),
     ),
     mutant(
-        "SIGTERM is answered once everything is imported",
+        "SIGTERM has its default action except while it serves",
         9,
         "sigterm_during_start_up_ends_it",
         ("src/app/__main__.py", "    signal.signal(signal.SIGTERM, exit_on_sigterm)\n", ""),

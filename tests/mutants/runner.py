@@ -15,7 +15,7 @@ from pathlib import Path
 from ..conftest import TEMPLATE, TOOLS, environment
 from .mutant import Mutant, OldTextNotFound
 
-CHECK_SECONDS, MODULE_SECONDS = 300, 1200  # limits; a check that never ends has not failed
+LIMIT_SECONDS = {"check": 300, "module": 1200, "suite": 3600}  # for one mutant; a check that never ends has not failed
 FAILED = 1  # pytest's exit code for tests that ran and failed; anything else is a fault of the mutant
 POSTGRES = """
 import sys
@@ -36,8 +36,11 @@ class Result:
     also_failed: tuple[str, ...] = ()
 
 
-def run_mutants(mutants: list[Mutant], lanes: int, whole_module: bool) -> Iterator[Result]:
-    """Yield the results as they come. Each lane is a render of its own, installed; all share one PostgreSQL."""
+def run_mutants(mutants: list[Mutant], lanes: int, against: str) -> Iterator[Result]:
+    """Yield the results as they come. Each lane is a render of its own, installed; all share one PostgreSQL.
+
+    What runs `against` each is the named "check", the "module" of its factor, or the "suite".
+    """
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         services = [_render(Path(folder) / f"lane-{number}") for number in range(lanes)]
         free: queue.SimpleQueue[Path] = queue.SimpleQueue()
@@ -51,7 +54,7 @@ def run_mutants(mutants: list[Mutant], lanes: int, whole_module: bool) -> Iterat
                     return Result(mutant, "not run", 0.0)
                 service = free.get()
                 try:
-                    return _run_one(mutant, service, url, whole_module)
+                    return _run_one(mutant, service, url, against)
                 finally:
                     free.put(service)
 
@@ -87,19 +90,17 @@ def _postgres(service: Path) -> Iterator[str]:
             server.stdin.close()
 
 
-def _run_one(mutant: Mutant, service: Path, url: str, whole_module: bool) -> Result:
+def _run_one(mutant: Mutant, service: Path, url: str, against: str) -> Result:
     started = time.monotonic()
     module = mutant.module(service)
-    selection, limit_seconds = (
-        ([module], MODULE_SECONDS) if whole_module else ([f"{module}::{mutant.check}", "-x"], CHECK_SECONDS)
-    )
+    selection = {"check": [f"{module}::{mutant.check}", "-x"], "module": [module], "suite": ["tests/factors"]}[against]
     try:
         with mutant.applied(service):
-            status, failed, skipped = _outcome(service, url, selection, limit_seconds)
+            status, failed, skipped = _outcome(service, url, selection, LIMIT_SECONDS[against])
     except OldTextNotFound as error:
         return Result(mutant, f"does not fit the code any more: {error}", 0.0)
     except subprocess.TimeoutExpired:
-        return Result(mutant, f"no result within {limit_seconds} s", time.monotonic() - started)
+        return Result(mutant, f"no result within {LIMIT_SECONDS[against]} s", time.monotonic() - started)
     also = tuple(sorted(failed - {mutant.check}))
     if mutant.check in failed:
         why = ""
