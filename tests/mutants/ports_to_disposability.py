@@ -204,10 +204,15 @@ MUTANTS = (
         ),
     ),
     mutant(
-        "SIGTERM has its default action except while it serves",
+        "SIGTERM is answered once everything is imported",
         9,
         "sigterm_during_start_up_ends_it",
         ("src/app/__main__.py", "    signal.signal(signal.SIGTERM, exit_on_sigterm)\n", ""),
+        (
+            "src/app/__main__.py",
+            "    return run(sys.argv[1:])\n",
+            "    signal.signal(signal.SIGTERM, exit_on_sigterm)\n    return run(sys.argv[1:])\n",
+        ),
     ),
     mutant(
         "a stop waits for every client",

@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+from contextlib import closing
 
 import psutil
 import pytest
@@ -12,7 +13,7 @@ from tests.factors import domain
 from tests.factors.conftest import Environment, Evidence, Start
 from tests.factors.image import LOCKED_DOWN, docker, inspect
 from tests.factors.queued import wait_until_working
-from tests.factors.tools import HOST, Process, exchange, raw_exchange, wait_until
+from tests.factors.tools import HOST, Process, connections, exchange, raw_exchange, wait_until
 
 
 def listening_ports(process: Process) -> set[int]:
@@ -63,23 +64,23 @@ def test_a_port_that_is_none_is_refused(port: str, start: Start, database: str, 
 def test_http_is_right_without_a_proxy_in_front(start: Start, database: str, evidence: Evidence) -> None:
     """FACTORS VII.3: keep-alive, chunked bodies, HEAD, and every error as problem+json."""
     web = start.ready(DATABASE_URL=database, REQUEST_MAX_BYTES=1000)
-    connection = http.client.HTTPConnection(HOST, web.port, timeout=10)
-    row = exchange(connection, *domain.write_request()).json()["id"]
-    kept = connection.sock
     errors = {
         404: ("GET", "/nowhere", None),
         405: ("DELETE", domain.COLLECTION, None),
         413: ("POST", domain.COLLECTION, b"x" * 1001),
         422: ("POST", domain.COLLECTION, domain.refused_row()),
     }
-
-    head = exchange(connection, "HEAD", domain.path_of(row))
-    get = exchange(connection, "GET", domain.path_of(row))
-    still = connection.sock
     chunks = (json.dumps(domain.new_row()).encode()[at : at + 7] for at in range(0, 100, 7))
-    connection.request("POST", domain.COLLECTION, chunks, {"Content-Type": "application/json"}, encode_chunked=True)
-    chunked = connection.getresponse()
-    chunked.read()
+
+    with closing(http.client.HTTPConnection(HOST, web.port, timeout=10)) as connection:
+        row = exchange(connection, *domain.write_request()).json()["id"]
+        kept = connection.sock
+        head = exchange(connection, "HEAD", domain.path_of(row))
+        get = exchange(connection, "GET", domain.path_of(row))
+        still = connection.sock
+        connection.request("POST", domain.COLLECTION, chunks, {"Content-Type": "application/json"}, encode_chunked=True)
+        chunked = connection.getresponse()
+        chunked.read()
     answers = {status: web.ask(*request) for status, request in errors.items()}
 
     assert kept is still
@@ -91,7 +92,6 @@ def test_http_is_right_without_a_proxy_in_front(start: Start, database: str, evi
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["status"] == status
         assert answer.headers["x-request-id"]
-    connection.close()
     evidence("keep-alive, HEAD, chunked right; 404, 405, 413, 422 as problem+json")
 
 
@@ -150,16 +150,14 @@ def test_hostile_input_is_the_clients_fault(start: Start, database: str, evidenc
 def test_slow_and_silent_clients_do_not_stop_others(start: Start, database: str, evidence: Evidence) -> None:
     """FACTORS, Beyond: 200 half-open connections and 20 clients that never read: the rest is served as ever."""
     web = start.ready(DATABASE_URL=database)
-    half = [socket.create_connection((HOST, web.port)) for _ in range(220)]
-    for connection in half[:200]:
-        connection.sendall(f"POST {domain.COLLECTION} HTTP/1.1\r\nHost: x\r\nContent-Le".encode())
-    for connection in half[200:]:
-        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
 
-    answers = [web.ask(*domain.write_request(), timeout=5) for _ in range(20)]
+    with connections(web.port, 200) as half_open, connections(web.port, 20) as deaf:
+        for connection in half_open:
+            connection.sendall(f"POST {domain.COLLECTION} HTTP/1.1\r\nHost: x\r\nContent-Le".encode())
+        for connection in deaf:
+            connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+        answers = [web.ask(*domain.write_request(), timeout=5) for _ in range(20)]
 
-    for connection in half:
-        connection.close()
     assert {answer.status for answer in answers} == {201}
     evidence(f"220 stuck clients: 20 of 20 writes, the slowest {max(a.seconds for a in answers):.2f} s")
 
@@ -172,17 +170,15 @@ def test_more_requests_than_fit_get_503_and_probes_their_answer(
     web = start.ready(DATABASE_URL=database, REQUEST_CONCURRENCY=5)
     body_is_late = "Host: x\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{"
 
-    held = [socket.create_connection((HOST, web.port)) for _ in range(5)]
-    for connection in held:
-        connection.sendall(f"POST {domain.COLLECTION} HTTP/1.1\r\n{body_is_late}".encode())
-    refused = [web.ask(*domain.read_request()) for _ in range(3)]
-    herd = [socket.create_connection((HOST, web.port), timeout=10) for _ in range(200)]
-    for connection in herd:
-        connection.sendall(f"GET {domain.COLLECTION} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    probes = [web.ask("GET", path).status for path in ("/livez", "/readyz", "/version")]
-    answers = [connection.recv(65536)[:12] for connection in herd]
-    for connection in held + herd:
-        connection.close()
+    with connections(web.port, 5) as held:
+        for connection in held:
+            connection.sendall(f"POST {domain.COLLECTION} HTTP/1.1\r\n{body_is_late}".encode())
+        refused = [web.ask(*domain.read_request()) for _ in range(3)]
+        with connections(web.port, 200) as herd:
+            for connection in herd:
+                connection.sendall(f"GET {domain.COLLECTION} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            probes = [web.ask("GET", path).status for path in ("/livez", "/readyz", "/version")]
+            answers = [connection.recv(65536)[:12] for connection in herd]
 
     assert {answer.status for answer in refused} == {503}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)

@@ -25,7 +25,7 @@ from tests.factors.queued import (
     states,
     wait_until_working,
 )
-from tests.factors.tools import HOST, Balancer, Line, Load, Process, SlowRequest, wait_until
+from tests.factors.tools import HOST, Balancer, Line, Load, Process, SlowRequest, connections, wait_until
 
 PROBE = r"path: /readyz.*\n\s+periodSeconds: (\d+)\n\s+failureThreshold: (\d+)"
 
@@ -73,16 +73,16 @@ def stop_behind_a_balancer(leaving: Process, staying: Process, unready_within: f
     with Balancer(leaving.port, staying.port) as balancer:
         wait_until(lambda: len(balancer.ready()) == 2)
         with Load(balancer.ready, clients=20, pause=0.2, make=domain.read_request) as load:
-            slow = SlowRequest(leaving.port, *domain.write_request())
-            wait_until(lambda: len(load.answers) > 50)
-            leaving.signal(signal.SIGTERM)
-            told = time.monotonic()
-            wait_until(lambda: leaving.ask("GET", "/readyz").status == 503, unready_within + 1, "unready")
-            unready = time.monotonic() - told
-            draining = leaving.ask(*domain.read_request())
-            alive = leaving.ask("GET", "/livez").status
-            time.sleep(max(0.0, told + 3 - time.monotonic()))  # the request in flight takes 3 s, longer than the drain
-            answer = slow.finish()
+            with SlowRequest(leaving.port, *domain.write_request()) as slow:
+                wait_until(lambda: len(load.answers) > 50)
+                leaving.signal(signal.SIGTERM)
+                told = time.monotonic()
+                wait_until(lambda: leaving.ask("GET", "/readyz").status == 503, unready_within + 1, "unready")
+                unready = time.monotonic() - told
+                draining = leaving.ask(*domain.read_request())
+                alive = leaving.ask("GET", "/livez").status
+                time.sleep(max(0.0, told + 3 - time.monotonic()))  # the request takes 3 s, longer than the drain
+                answer = slow.finish()
             code = leaving.wait(10)
             wait_until(lambda: len(load.failed(told)) > 0 or load.answers[-1][0] > told + 4)
     rate = len(load.answers) / (load.answers[-1][0] - load.answers[0][0])
@@ -168,11 +168,11 @@ def test_a_rolling_replacement_of_the_image_fails_no_request(
 def test_without_a_drain_the_listener_closes_at_once(start: Start, database: str, evidence: Evidence) -> None:
     """FACTORS IX.4: DRAIN_SECONDS=0 is for those without a balancer; what is in progress still finishes."""
     web = start.ready(DATABASE_URL=database, DRAIN_SECONDS=0)
-    slow = SlowRequest(web.port, *domain.write_request())
 
-    web.signal(signal.SIGTERM)
-    closed = wait_until(lambda: is_refused(web.port), 2, "listener closed")
-    answer = slow.finish()
+    with SlowRequest(web.port, *domain.write_request()) as slow:
+        web.signal(signal.SIGTERM)
+        closed = wait_until(lambda: is_refused(web.port), 2, "listener closed")
+        answer = slow.finish()
 
     assert answer.startswith(b"HTTP/1.1 201 ")
     assert web.wait(10) == 0
@@ -235,17 +235,14 @@ def test_sigterm_during_start_up_ends_it(start: Start, database: str, evidence: 
 def test_a_client_that_never_reads_does_not_hold_up_a_stop(start: Start, database: str, evidence: Evidence) -> None:
     """FACTORS IX.5: SHUTDOWN_SECONDS is the limit for everybody."""
     web = start.ready(DATABASE_URL=database, DRAIN_SECONDS=0, SHUTDOWN_SECONDS=2)
-    deaf = socket.create_connection((HOST, web.port))
-    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    deaf.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 300)
-    mute = SlowRequest(web.port, *domain.write_request())
 
-    began = time.monotonic()
-    code = web.terminate(10)
-    took = time.monotonic() - began
+    with connections(web.port, 1) as (deaf,), SlowRequest(web.port, *domain.write_request()):
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 300)
+        began = time.monotonic()
+        code = web.terminate(10)
+        took = time.monotonic() - began
 
-    deaf.close()
-    mute.close()
     assert code == 0
     assert took <= 2 + 1.5
     assert b"Traceback" not in web.output

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,13 @@ def raw_exchange(port: int, sent: bytes, timeout: float = 10) -> bytes:
         return received
 
 
+@contextlib.contextmanager
+def connections(port: int, count: int) -> Iterator[list[socket.socket]]:
+    """So many connections, whatever becomes of them; closed at the end also where a check fails."""
+    with contextlib.ExitStack() as opened:
+        yield [opened.enter_context(socket.create_connection((HOST, port), timeout=10)) for _ in range(count)]
+
+
 class SlowRequest:
     """A request in flight for as long as the test wants: the head and half of the body are sent."""
 
@@ -108,11 +115,12 @@ class SlowRequest:
     def finish(self) -> bytes:
         """Send the rest; return the start of the answer."""
         self._connection.sendall(self._rest)
-        answer = self._connection.recv(65536)
-        self.close()
-        return answer
+        return self._connection.recv(65536)
 
-    def close(self) -> None:
+    def __enter__(self) -> "SlowRequest":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._connection.close()
 
 
