@@ -111,12 +111,13 @@ def test_a_stop_behind_a_balancer_fails_no_request(
     stop_behind_a_balancer(leaving, staying, 0.3 if processes == 1 else 1.0, evidence)
 
 
+@PROCESSES
 @pytest.mark.race
 def test_a_stop_of_the_image_fails_no_request(
-    contained: Start, start: Start, database: str, evidence: Evidence
+    processes: int, contained: Start, start: Start, database: str, evidence: Evidence
 ) -> None:
     """FACTORS IX.2: the same as PID 1, which the kernel spares every signal that it does not handle itself."""
-    leaving = contained("web", DATABASE_URL=database, DRAIN_SECONDS=2)
+    leaving = contained("web", DATABASE_URL=database, DRAIN_SECONDS=2, WEB_CONCURRENCY=processes)
     staying = start("web", DATABASE_URL=database)
 
     stop_behind_a_balancer(leaving, staying, 1.0, evidence)  # docker passes the signal on
@@ -130,7 +131,7 @@ def replace_both(start: Start, database: str, processes: int, evidence: Evidence
 
     with Balancer(*(web.port for web in old)) as balancer:
         wait_until(lambda: len(balancer.ready()) == 2)
-        with Load(balancer.ready, clients=8, pause=0.05, make=domain.write_request) as load:
+        with Load(balancer.ready, clients=8, pause=0.1, make=domain.write_request) as load:
             codes = []
             for web in old:
                 new = start.ready(DATABASE_URL=database, WEB_CONCURRENCY=processes)
@@ -155,13 +156,12 @@ def test_a_rolling_replacement_fails_no_request(
     replace_both(start, database, processes, evidence)
 
 
-@PROCESSES
 @pytest.mark.race
 def test_a_rolling_replacement_of_the_image_fails_no_request(
-    processes: int, contained: Start, database: str, evidence: Evidence
+    contained: Start, database: str, evidence: Evidence
 ) -> None:
     """FACTORS IX.3: the same with each replica as PID 1 of a container."""
-    replace_both(contained, database, processes, evidence)
+    replace_both(contained, database, 1, evidence)
 
 
 @pytest.mark.race
