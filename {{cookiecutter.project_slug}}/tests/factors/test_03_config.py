@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-import statistics
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,10 +46,9 @@ def test_a_bad_configuration_is_refused_before_anything_happens(
 
     for case, settings in cases.items():
         process = start(command, **settings)
-        code = process.wait(10)
+        took.append(process.seconds_until_its_end())
 
-        took.append(process.lines[-1][0] - process.started)
-        assert code == 78, case
+        assert process.wait() == 78, case
         assert len(process.lines) == 1, "one line"
         problems = process.events()[0]["problems"]
         expected = {name for name in settings if settings[name] != good_url} or {"DATABASE_URL"}
@@ -59,10 +57,8 @@ def test_a_bad_configuration_is_refused_before_anything_happens(
         assert b"Traceback" not in process.output
         assert process.stderr == b""
     assert line.accepted == 0, "no connection is attempted"
-    assert statistics.median(took) <= 2  # the median: a busy machine is not the service's fault
-    evidence(
-        f"`{command}`: {len(cases)} bad configurations, exit 78, one line each, after {statistics.median(took):.2f} s"
-    )
+    assert max(took) <= 2
+    evidence(f"`{command}`: {len(cases)} bad configurations, exit 78, one line each, after {max(took):.2f} s at most")
 
 
 @pytest.fixture

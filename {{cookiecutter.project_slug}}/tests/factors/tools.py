@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from sqlalchemy import make_url
 
 from dev.postgres import free_port
@@ -183,6 +184,16 @@ class Process:
         for reader in self._readers:
             reader.join(5)
         return self.popen.returncode
+
+    def waited_for_cpu(self) -> float:
+        """Seconds in which it could run and others did: the machine's fault. 0 where the kernel can't tell."""
+        schedstat = Path(f"/proc/{self.pid}/schedstat")  # ran, waited [ns], turns: sched-stats.rst of Linux
+        return int(schedstat.read_text().split()[1]) / 1e9 if schedstat.exists() else 0.0
+
+    def seconds_until_its_end(self) -> float:
+        """Return the seconds from its start until it ended, without those in which it waited for a processor."""
+        wait_until(lambda: psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE, 30, "ended")
+        return time.monotonic() - self.started - self.waited_for_cpu()
 
     def terminate(self, seconds: float = 30) -> int:
         """SIGTERM, then the exit code."""
